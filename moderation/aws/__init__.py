@@ -1,0 +1,1 @@
+"""The AWS-compatible face: unmodified AWS clients, their signatures, their errors."""

@@ -1,0 +1,44 @@
+"""From a stored submission to findings: fetch the bytes, decode, run the engine.  No transaction is open here."""
+
+import threading
+
+from django.conf import settings
+
+from moderation.decoding.image import Decoded, decode
+from moderation.inference import registry
+from moderation.inference.types import Engine, Findings
+from moderation.intake import DECODE_SHORT_SIDE, limits
+from moderation.models import Submission
+
+# torch runs one forward on all its threads; two at once only fight for the same cores.
+_one_forward = threading.Lock()
+
+
+class MediaGone(Exception):
+    """The bytes of a submission can no longer be read."""
+
+    code = "media_gone"
+
+
+def engine() -> Engine:
+    """The engine of this installation, loaded on first use."""
+    return registry.load(settings.ENGINE, settings.WEIGHTS_DIR)
+
+
+def detect(submission: Submission, decoded: Decoded | None = None) -> Findings:
+    """What the engine sees in the picture; `decoded` saves a second decode where intake has just made one.
+
+    Raises MediaGone, MediaError, EngineError.
+    """
+    picture = decoded or decode(_bytes(submission), limits(), DECODE_SHORT_SIDE)
+    with _one_forward:
+        return engine().detect([picture.frame])[0]
+
+
+def _bytes(submission: Submission) -> bytes:
+    if submission.blob is None:
+        raise MediaGone("The picture was not kept.")
+    try:
+        return submission.blob.read()
+    except OSError as error:
+        raise MediaGone("The stored picture cannot be read.") from error

@@ -1,0 +1,254 @@
+"""What people send: blobs (the bytes), submissions (the asking), verdicts (the answers)."""
+
+import uuid
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from django.contrib.auth.models import AnonymousUser
+from django.core.files.storage import default_storage
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from moderation.models.access import AccessKey, Account, User
+from moderation.models.append_only import append_only
+from moderation.models.outbox import OutboxMessage
+from moderation.models.policy import Policy, PolicyVersion
+from moderation.policies import Judgement, Reason, to_json
+
+if TYPE_CHECKING:
+    from moderation.models.analysis import Analysis
+
+
+class Blob(models.Model):
+    """The bytes of a file, once per account; submissions refer to it."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="blobs")
+    sha256 = models.CharField(max_length=64)
+    size = models.PositiveBigIntegerField()
+    media_type = models.CharField(max_length=40)
+    name = models.CharField(max_length=200, help_text="The key in the storage.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "sha256"], name="blob_unique")]
+
+    def __str__(self) -> str:
+        return self.sha256[:12]
+
+    def read(self) -> bytes:
+        """The bytes, from the storage; FileNotFoundError or OSError when they are gone."""
+        with default_storage.open(self.name) as file:
+            return bytes(file.read())
+
+
+class SubmissionQuerySet(models.QuerySet["Submission"]):
+    """Submissions, as far as somebody may see them."""
+
+    def of(self, account: Account) -> Self:
+        """Those of one account."""
+        return self.filter(account=account)
+
+    def visible_to(self, user: User | AnonymousUser) -> Self:
+        """What a person may see: all in the account, uploaders their own alone; superusers cross accounts."""
+        if not isinstance(user, User) or not user.is_active:
+            return self.none()
+        if user.is_superuser:
+            return self.all()
+        if user.has_role(User.Role.UPLOADER):
+            return self.filter(account_id=user.account_id, uploader=user)
+        return self.filter(account_id=user.account_id)
+
+
+class Submission(models.Model):
+    """One asking about one picture or video."""
+
+    class Status(models.TextChoices):
+        """Where it stands, in the contract's words."""
+
+        QUEUED = "queued", "Queued"
+        ANALYZING = "analyzing", "Analyzing"
+        IN_REVIEW = "in_review", "In review"
+        APPROVED = "approved", "Approved"
+        REJECTED = "rejected", "Rejected"
+        FAILED = "failed", "Failed"
+
+    class Source(models.TextChoices):
+        """The door it came through."""
+
+        REST = "rest", "REST API"
+        AWS = "aws", "AWS API"
+        UPLOAD = "upload", "Upload page"
+        SAMPLE = "sample", "Sample world"
+
+    class Kind(models.TextChoices):
+        """What it is."""
+
+        IMAGE = "image", "Image"
+        VIDEO = "video", "Video"
+
+    SETTLED = (Status.APPROVED, Status.REJECTED, Status.FAILED)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="submissions")
+    blob = models.ForeignKey(Blob, models.PROTECT, null=True, blank=True, related_name="submissions")
+    policy = models.ForeignKey(Policy, models.PROTECT, related_name="submissions")
+    uploader = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="submissions")
+    access_key = models.ForeignKey(AccessKey, models.PROTECT, null=True, blank=True, related_name="submissions")
+    source = models.CharField(max_length=8, choices=Source)
+    kind = models.CharField(max_length=8, choices=Kind, default=Kind.IMAGE)
+    status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
+    filename = models.CharField(max_length=255, blank=True)
+    external_id = models.CharField(max_length=200, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    media_digest = models.CharField(max_length=64, help_text="SHA-256 of the bytes, kept when the picture is not.")
+    media_size = models.PositiveBigIntegerField()
+    media_format = models.CharField(max_length=20)
+    width = models.PositiveIntegerField(help_text="Pixels, after orientation.")
+    height = models.PositiveIntegerField(help_text="Pixels, after orientation.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    settled_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects: ClassVar[SubmissionQuerySet] = SubmissionQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        ordering = ("-created_at",)
+        indexes = [
+            models.Index(fields=["account", "-created_at", "-id"], name="submission_newest"),
+            models.Index(fields=["account", "status", "-created_at"], name="submission_by_status"),
+            models.Index(fields=["account", "external_id"], condition=~Q(external_id=""), name="submission_external"),
+            models.Index(fields=["account", "media_digest"], name="submission_digest"),
+            models.Index(
+                fields=["uploader", "-created_at"], condition=Q(uploader__isnull=False), name="submission_uploader"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.filename or self.kind} {str(self.pk)[:8]}"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self.status in self.SETTLED
+
+    def latest_analysis(self) -> "Analysis | None":
+        """The newest analysis, if any."""
+        return self.analyses.order_by("-pk").first()
+
+    def latest_verdict(self) -> "Verdict | None":
+        """The verdict that counts."""
+        return self.verdicts.order_by("-pk").first()
+
+    def begin(self) -> None:
+        """Note that an analysis runs; a submission settled before keeps its status."""
+        waiting = Submission.objects.filter(pk=self.pk, status=self.Status.QUEUED)
+        if waiting.update(status=self.Status.ANALYZING):
+            self.status = self.Status.ANALYZING
+
+    def settle(
+        self,
+        judgement: Judgement,
+        source: "Verdict.Source",
+        version: PolicyVersion | None = None,
+        decided_by: User | None = None,
+    ) -> "Verdict":
+        """Write the verdict, set the status and announce it; call it inside a transaction.
+
+        A machine's verdict never moves a status that a person has decided.
+        """
+        verdict = self.verdicts.create(
+            outcome=judgement.outcome.value,
+            source=source,
+            because=[_as_json(reason) for reason in judgement.because],
+            policy_version=version,
+            decided_by=decided_by,
+        )
+        self._move_to(_STATUS_OF[Verdict.Outcome(verdict.outcome)], verdict.created_at)
+        OutboxMessage.objects.announce(f"submission.{self.status}", self, {"verdict": verdict.as_json()})
+        return verdict
+
+    def give_up(self, code: str, message: str) -> None:
+        """No answer will come: FAILED, with the reason announced."""
+        self._move_to(self.Status.FAILED, timezone.now())
+        OutboxMessage.objects.announce("submission.failed", self, {"error": {"code": code, "message": message}})
+
+    def forget_picture(self) -> None:
+        """Let go of the bytes; the sweep removes the file once no submission refers to it."""
+        self.blob = None
+        self.save(update_fields=["blob"])
+
+    def _move_to(self, status: "Submission.Status", when: datetime) -> None:
+        self.status = status
+        self.settled_at = when if status in self.SETTLED else None
+        self.save(update_fields=["status", "settled_at"])
+
+
+class Verdict(models.Model):
+    """One answer about a submission: by policy or by people.  The newest counts; none is ever changed."""
+
+    class Outcome(models.TextChoices):
+        """What is to happen."""
+
+        APPROVE = "approve", "Approve"
+        REJECT = "reject", "Reject"
+        REVIEW = "review", "Review"
+
+    class Source(models.TextChoices):
+        """Who said it."""
+
+        POLICY = "policy", "Policy"
+        HUMAN = "human", "People"
+
+    submission = models.ForeignKey(Submission, models.PROTECT, related_name="verdicts")
+    outcome = models.CharField(max_length=8, choices=Outcome)
+    source = models.CharField(max_length=8, choices=Source)
+    because = models.JSONField(default=list, help_text="The labels and rules, or the people's labels, that led here.")
+    policy_version = models.ForeignKey(PolicyVersion, models.PROTECT, null=True, blank=True, related_name="verdicts")
+    decided_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="verdicts")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("-pk",)
+        triggers = append_only()
+
+    def __str__(self) -> str:
+        return f"{self.get_outcome_display()} by {self.get_source_display()}"
+
+    def as_json(self) -> dict[str, object]:
+        """The shape in which API and webhooks show a verdict."""
+        version = self.policy_version
+        return {
+            "outcome": self.outcome,
+            "source": self.source,
+            "because": self.because,
+            "policy": version and version.policy.name,
+            "policy_version": version and version.number,
+            "decided_at": self.created_at.isoformat().replace("+00:00", "Z"),
+        }
+
+
+def _as_json(reason: Reason) -> dict[str, object]:
+    return {"label": reason.label, "confidence": reason.confidence, "rule": to_json([reason.rule])[0]}
+
+
+_STATUS_OF = {
+    Verdict.Outcome.APPROVE: Submission.Status.APPROVED,
+    Verdict.Outcome.REJECT: Submission.Status.REJECTED,
+    Verdict.Outcome.REVIEW: Submission.Status.IN_REVIEW,
+}
+
+
+class IdempotencyKey(models.Model):
+    """A caller's own name for a request: the same key again gets the same submission."""
+
+    access_key = models.ForeignKey(AccessKey, models.PROTECT, related_name="+")
+    key = models.CharField(max_length=255)
+    request_digest = models.CharField(max_length=64)
+    submission = models.ForeignKey(Submission, models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["access_key", "key"], name="idempotency_key_unique")]
+
+    def __str__(self) -> str:
+        return self.key

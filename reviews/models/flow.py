@@ -1,0 +1,189 @@
+"""Who reviews what: work teams, queues, worker task templates and flow definitions."""
+
+import secrets
+from typing import ClassVar
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
+from django.db import models
+from django.utils import timezone
+
+from moderation.models import Account, Policy, User
+from reviews.conditions import ConditionError, parse
+
+AWS_NAME = RegexValidator(
+    r"^[a-z0-9](-*[a-z0-9]){0,62}\Z", "Lower-case letters, digits and single hyphens, at most 63."
+)
+TEAM_NAME = RegexValidator(r"^[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}\Z", "Letters, digits and hyphens, at most 63.")
+
+
+def check_conditions(text: str) -> None:
+    """Refuse activation conditions that do not parse, naming the node."""
+    if not text:
+        return
+    try:
+        parse(text)
+    except ConditionError as error:
+        raise ValidationError(str(error)) from None
+
+
+def new_sampling_secret() -> bytes:
+    """The key of the sampling hash: without it nobody can tell which items will be sampled."""
+    return secrets.token_bytes(32)
+
+
+class WorkTeam(models.Model):
+    """People who review together (SageMaker's Workteam)."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="work_teams")
+    region = models.CharField(max_length=40, default="us-east-1")
+    name = models.CharField(max_length=63, validators=[TEAM_NAME])
+    description = models.CharField(max_length=200, blank=True)
+    members = models.ManyToManyField(User, blank=True, related_name="work_teams")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = [models.UniqueConstraint(fields=["account", "region", "name"], name="work_team_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ReviewQueue(models.Model):
+    """A line of seats waiting for a person; flow definitions feed it."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="queues")
+    name = models.CharField(max_length=63)
+    description = models.CharField(max_length=200, blank=True)
+    priority = models.SmallIntegerField(default=0, help_text="Higher is offered first.")
+    is_paused = models.BooleanField(default=False)
+    skills = models.JSONField(default=list, blank=True, help_text="Skills or languages a reviewer must have.")
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("-priority", "name")
+        constraints = [models.UniqueConstraint(fields=["account", "name"], name="queue_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class HumanTaskUi(models.Model):
+    """A worker task template (SageMaker's HumanTaskUi)."""
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="human_task_uis")
+    region = models.CharField(max_length=40, default="us-east-1")
+    name = models.CharField(max_length=63, validators=[AWS_NAME])
+    content = models.TextField(max_length=128_000)
+    content_sha256 = models.CharField(max_length=64)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = [models.UniqueConstraint(fields=["account", "region", "name"], name="human_task_ui_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class FlowDefinition(models.Model):
+    """Which results go to people, to whom, how many of them, and where the answers are written."""
+
+    class Status(models.TextChoices):
+        """SageMaker's words."""
+
+        INITIALIZING = "Initializing", "Initializing"
+        ACTIVE = "Active", "Active"
+        FAILED = "Failed", "Failed"
+        DELETING = "Deleting", "Deleting"
+
+    class RequestSource(models.TextChoices):
+        """What the flow reviews; empty is a custom task."""
+
+        MODERATION = "AWS/Rekognition/DetectModerationLabels/Image/V3", "Moderation labels"
+        TEXTRACT = "AWS/Textract/AnalyzeDocument/Forms/V1", "Documents (stored only)"
+        CUSTOM = "", "Custom task"
+
+    account = models.ForeignKey(Account, models.PROTECT, related_name="flow_definitions")
+    region = models.CharField(max_length=40, default="us-east-1")
+    name = models.CharField(max_length=63, validators=[AWS_NAME])
+    request_source = models.CharField(
+        max_length=80, choices=RequestSource, default=RequestSource.MODERATION, blank=True
+    )
+    conditions = models.TextField(
+        max_length=10_240,
+        blank=True,
+        validators=[check_conditions],
+        help_text="Activation conditions in Augmented AI's JSON; empty: every item opens a human loop.",
+    )
+    work_team = models.ForeignKey(WorkTeam, models.PROTECT, related_name="flow_definitions")
+    queue = models.ForeignKey(ReviewQueue, models.PROTECT, related_name="flow_definitions")
+    human_task_ui = models.ForeignKey(
+        HumanTaskUi, models.PROTECT, null=True, blank=True, related_name="flow_definitions"
+    )
+    human_task_ui_arn = models.CharField(max_length=1024, blank=True)
+    policies = models.ManyToManyField(
+        Policy,
+        blank=True,
+        related_name="flow_definitions",
+        help_text="Policies whose outcome 'review' opens a loop here.",
+    )
+    task_title = models.CharField(max_length=128, default="Review the picture")
+    task_description = models.CharField(max_length=255, default="Choose the labels that apply, or none.")
+    task_count = models.PositiveSmallIntegerField(
+        default=1,
+        validators=[MinValueValidator(1), MaxValueValidator(3)],
+        help_text="How many people answer each item.",
+    )
+    task_availability_lifetime_seconds = models.PositiveIntegerField(default=864_000, validators=[MinValueValidator(1)])
+    task_time_limit_seconds = models.PositiveIntegerField(default=3600, validators=[MinValueValidator(30)])
+    task_keywords = models.JSONField(default=list, blank=True)
+    output_path = models.CharField(max_length=1024, blank=True, help_text="s3://bucket/prefix; empty: no output file.")
+    kms_key_id = models.CharField(max_length=2048, blank=True)
+    role_arn = models.CharField(max_length=2048, blank=True)
+    status = models.CharField(max_length=12, choices=Status, default=Status.ACTIVE)
+    failure_reason = models.CharField(max_length=1024, blank=True)
+    version = models.PositiveIntegerField(
+        default=1, editable=False, help_text="Goes up with every change of conditions."
+    )
+    sampling_secret = models.BinaryField(default=new_sampling_secret, editable=False)
+    created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = [models.UniqueConstraint(fields=["account", "region", "name"], name="flow_definition_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args: object, **kwargs: object) -> None:
+        """Save; changed conditions make a new version, so that stored traces say what judged them."""
+        if self.pk:
+            before = FlowDefinition.objects.filter(pk=self.pk).values_list("conditions", flat=True).first()
+            self.version += before is not None and before != self.conditions
+        super().save(*args, **kwargs)  # type: ignore[arg-type]
+
+    @property
+    def is_active(self) -> bool:
+        """Whether loops may begin."""
+        return self.status == self.Status.ACTIVE
+
+
+class Skill(models.Model):
+    """What a reviewer can judge: a skill or a language."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="skills")
+    name = models.CharField(max_length=40)
+
+    objects: ClassVar[models.Manager["Skill"]] = models.Manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "name"], name="skill_unique")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+__all__ = ["FlowDefinition", "HumanTaskUi", "ReviewQueue", "Skill", "WorkTeam"]
