@@ -1,12 +1,13 @@
 """From a stored submission to findings: fetch the bytes, decode, run the engine.  No transaction is open here."""
 
 import threading
+from dataclasses import replace
 
 from django.conf import settings
 
 from moderation.decoding.image import Decoded, decode
 from moderation.inference import registry
-from moderation.inference.types import Engine, Findings
+from moderation.inference.types import Box, Engine, Findings, LabelScore
 from moderation.intake import DECODE_SHORT_SIDE, limits
 from moderation.models import Submission
 
@@ -32,7 +33,14 @@ def detect(submission: Submission, decoded: Decoded | None = None) -> Findings:
     """
     picture = decoded or decode(_bytes(submission), limits(), DECODE_SHORT_SIDE)
     with _one_forward:
-        return engine().detect([picture.frame])[0]
+        findings = engine().detect([picture.frame])[0]
+    # Boxes are found in the frame, which may be smaller than the picture.
+    return replace(findings, labels=tuple(_scaled(score, picture.scale) for score in findings.labels))
+
+
+def _scaled(score: LabelScore, scale: float) -> LabelScore:
+    boxes = (Box(b.left * scale, b.top * scale, b.width * scale, b.height * scale) for b in score.boxes)
+    return replace(score, boxes=tuple(boxes))
 
 
 def _bytes(submission: Submission) -> bytes:

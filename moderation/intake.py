@@ -1,7 +1,10 @@
 """Accepting what people send: size, type, does it decode, hash, store.  The first step of every path."""
 
 import hashlib
+import json
+import math
 import unicodedata
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +13,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from moderation.decoding.image import Decoded, decode
 from moderation.decoding.types import Limits, MediaInfo
@@ -17,17 +21,22 @@ from moderation.models import AccessKey, Account, Analysis, Blob, IdempotencyKey
 
 # Enough for every network of the engine; one decode serves them all.
 DECODE_SHORT_SIDE = 640
+MAX_POLICY_NAME = 120
+MAX_EXTERNAL_ID = 200
+MAX_IDEMPOTENCY_KEY = 255
 MAX_METADATA_BYTES = 16_384
+MAX_METADATA_DEPTH = 20
 
 
 class IntakeError(Exception):
-    """A request is refused: `code` is stable, `field` names the input, the message names the limit."""
+    """A request is refused: `code` is stable, `field` names the input, message and `limit` the bound that it broke."""
 
-    def __init__(self, code: str, message: str, field: str) -> None:
+    def __init__(self, code: str, message: str, field: str, limit: int | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.field = field
+        self.limit = limit
 
 
 class IdempotencyMismatch(IntakeError):
@@ -63,6 +72,7 @@ class Wishes:
     external_id: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     idempotency_key: str = ""
+    submission_id: uuid.UUID | None = None  # made by the browser: a resent upload is the same one
 
 
 def limits() -> Limits:
@@ -76,21 +86,20 @@ def accept(sender: Sender, data: bytes, wishes: Wishes = Wishes(), *, keep: bool
     """Check a picture and write Submission and Analysis(QUEUED); nothing is written when it is refused.
 
     With `keep` False the bytes are not stored, only their digest.  The same Idempotency-Key again returns the first
-    submission.  Raises IntakeError (policy, size), IdempotencyMismatch, MediaError (not a picture we take).
+    submission.  Raises IntakeError (size, wishes), IdempotencyMismatch, MediaError (not a picture we take).
     """
-    _check_size(data)
+    check_size(len(data))
+    _check_wishes(wishes)
     policy = _policy(sender.account, wishes.policy)
     digest = hashlib.sha256(data).hexdigest()
     request_digest = _request_digest(digest, wishes)
-    if earlier := _replay(sender, wishes, request_digest):
+    if earlier := _replay(sender, wishes, request_digest) or _resent(sender, wishes, digest):
         return earlier
     decoded = decode(data, limits(), DECODE_SHORT_SIDE)
-    # The file is written before the rows that name it: a crash between the two leaves a file too many, never a row
-    # without its file.
-    name = store(sender.account, data, digest, decoded.info) if keep else ""
+    blob = store(sender.account, data, digest, decoded.info) if keep else None
     try:
         with transaction.atomic():
-            submission = _record(sender, wishes, policy, digest, decoded.info, len(data), name)
+            submission = _record(sender, wishes, policy, digest, decoded.info, len(data), blob)
             if wishes.idempotency_key and sender.access_key:
                 IdempotencyKey.objects.create(
                     access_key=sender.access_key,
@@ -101,24 +110,31 @@ def accept(sender: Sender, data: bytes, wishes: Wishes = Wishes(), *, keep: bool
             analysis = submission.analyses.create(policy_version=policy.current())
     except IntegrityError:
         # Two requests with one Idempotency-Key ran side by side and the other was first.
-        if earlier := _replay(sender, wishes, request_digest):
+        if earlier := _replay(sender, wishes, request_digest) or _resent(sender, wishes, digest):
             return earlier
         raise
     return Accepted(submission, analysis, decoded)
 
 
-def store(account: Account, data: bytes, digest: str, info: MediaInfo) -> str:
-    """Put the bytes under a name made from their digest and return it; the same bytes again are the same file."""
+def store(account: Account, data: bytes, digest: str, info: MediaInfo) -> Blob:
+    """Keep the bytes under a name made from their digest; the same bytes again are the same row and the same file.
+
+    The row is committed before the file: it keeps the sweep away while the submission that needs it is being written,
+    and leads the sweep to the file when that never happens.
+    """
     name = f"blobs/{account.pk}/{digest[:2]}/{digest}.{'png' if info.format == 'PNG' else 'jpg'}"
+    made = {"size": len(data), "media_type": info.content_type, "name": name}
+    blob, _ = Blob.objects.update_or_create(
+        account=account, sha256=digest, defaults={"wanted_at": timezone.now()}, create_defaults=made
+    )
     if not default_storage.exists(name):
         default_storage.save(name, ContentFile(data))
-    return name
+    return blob
 
 
 def keep_picture(submission: Submission, data: bytes, info: MediaInfo) -> None:
     """Store the bytes of a submission accepted without them: people are going to look at it."""
-    name = store(submission.account, data, submission.media_digest, info)
-    submission.blob = _blob(submission.account, submission.media_digest, len(data), info, name)
+    submission.blob = store(submission.account, data, submission.media_digest, info)
     submission.save(update_fields=["blob"])
 
 
@@ -130,11 +146,12 @@ def clean_filename(name: str) -> str:
 
 
 def _record(
-    sender: Sender, wishes: Wishes, policy: Policy, digest: str, info: MediaInfo, size: int, name: str
+    sender: Sender, wishes: Wishes, policy: Policy, digest: str, info: MediaInfo, size: int, blob: Blob | None
 ) -> Submission:
     return Submission.objects.create(
+        id=wishes.submission_id or uuid.uuid4(),
         account=sender.account,
-        blob=_blob(sender.account, digest, size, info, name) if name else None,
+        blob=blob,
         policy=policy,
         uploader=sender.user,
         access_key=sender.access_key,
@@ -150,19 +167,45 @@ def _record(
     )
 
 
-def _blob(account: Account, digest: str, size: int, info: MediaInfo, name: str) -> Blob:
-    media_type = "image/png" if info.format == "PNG" else "image/jpeg"
-    blob, _ = Blob.objects.get_or_create(
-        account=account, sha256=digest, defaults={"size": size, "media_type": media_type, "name": name}
-    )
-    return blob
+def check_size(size: int) -> None:
+    """Refuse a file of more bytes than the installation takes; also for those who have not read it yet."""
+    most = settings.UPLOAD_MAX_BYTES
+    if size > most:
+        raise IntakeError("too_large", f"The file has {size} bytes; at most {most} are accepted.", "file", most)
 
 
-def _check_size(data: bytes) -> None:
-    if len(data) > settings.UPLOAD_MAX_BYTES:
-        raise IntakeError(
-            "too_large", f"The file has {len(data)} bytes; at most {settings.UPLOAD_MAX_BYTES} are accepted.", "file"
-        )
+def _check_wishes(wishes: Wishes) -> None:
+    _check_text("policy", wishes.policy, MAX_POLICY_NAME)
+    _check_text("external_id", wishes.external_id, MAX_EXTERNAL_ID)
+    _check_text("Idempotency-Key", wishes.idempotency_key, MAX_IDEMPOTENCY_KEY)
+    _check_json("metadata", wishes.metadata)
+    size = len(json.dumps(wishes.metadata, ensure_ascii=False).encode())
+    if size > MAX_METADATA_BYTES:
+        message = f"The metadata has {size} bytes; at most {MAX_METADATA_BYTES} are accepted."
+        raise IntakeError("metadata_too_large", message, "metadata", MAX_METADATA_BYTES)
+
+
+def _check_text(field: str, text: str, most: int) -> None:
+    if len(text) > most:
+        message = f"This has {len(text)} characters; at most {most} are accepted."
+        raise IntakeError("max_length", message, field, most)
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise IntakeError("invalid_characters", "Control characters are not accepted.", field)
+
+
+def _check_json(field: str, value: object, depth: int = 0) -> None:
+    """Refuse what PostgreSQL cannot keep as JSON (NUL, half surrogates, NaN, infinity) and nesting without end."""
+    if depth > MAX_METADATA_DEPTH:
+        message = f"At most {MAX_METADATA_DEPTH} levels of nesting are accepted."
+        raise IntakeError("too_deep", message, field, MAX_METADATA_DEPTH)
+    if isinstance(value, str) and any(c == "\0" or unicodedata.category(c) == "Cs" for c in value):
+        raise IntakeError("invalid_characters", "NUL and half surrogates are not accepted.", field)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise IntakeError("invalid_number", "NaN and infinite numbers are not accepted.", field)
+    if isinstance(value, Mapping):
+        value = [*value, *value.values()]
+    for inner in value if isinstance(value, list) else ():
+        _check_json(field, inner, depth + 1)
 
 
 def _policy(account: Account, name: str) -> Policy:
@@ -195,3 +238,15 @@ def _replay(sender: Sender, wishes: Wishes, request_digest: str) -> Accepted | N
         )
     analysis = earlier.submission.analyses.order_by("pk").first()
     return Accepted(earlier.submission, analysis, None, replayed=True) if analysis else None
+
+
+def _resent(sender: Sender, wishes: Wishes, digest: str) -> Accepted | None:
+    if wishes.submission_id is None:
+        return None
+    earlier = Submission.objects.filter(pk=wishes.submission_id).select_related("account", "uploader").first()
+    if earlier is None:
+        return None
+    if (earlier.account_id, earlier.uploader, earlier.media_digest) != (sender.account.pk, sender.user, digest):
+        raise IdempotencyMismatch("upload_id_taken", "This upload was sent before with another file.", "upload_id")
+    analysis = earlier.analyses.order_by("pk").first()
+    return Accepted(earlier, analysis, None, replayed=True) if analysis else None

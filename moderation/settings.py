@@ -168,7 +168,7 @@ STORAGES: dict[str, dict[str, Any]] = {
         {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": _S3}
         if MEDIA_STORAGE == "s3"
         else {
-            "BACKEND": "django.core.files.storage.FileSystemStorage",
+            "BACKEND": "moderation.storage.WholeFileStorage",
             "OPTIONS": {"location": DATA_DIR / "media", "allow_overwrite": True},
         }
     ),
@@ -179,7 +179,7 @@ STATIC_ROOT = env.text("STATIC_ROOT") or DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 # Served from the sources, so that a first start needs no collect step.
 WHITENOISE_USE_FINDERS = True
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
+FILE_UPLOAD_HANDLERS = ["moderation.upload_handler.BoundedUploadHandler"]
 FILE_UPLOAD_PERMISSIONS = 0o600
 
 # --- moderation ---

@@ -156,9 +156,7 @@ def evaluate(conditions: Conditions | None, facts: Facts) -> Evaluation:
     return Evaluation(
         activated=whole.holds,
         trace=conditions.to_data(lambda node: tree.result(node).holds),
-        selected=tuple(
-            each for i, each in enumerate(facts.labels) if whole.holds and (whole.everything or i in whole.labels)
-        ),
+        selected=tuple(each for i, each in enumerate(facts.labels) if whole.everything or i in whole.labels),
         reasons=tuple(Reason(_kind(each), index) for index, each in enumerate(results) if each.holds),
         inclusion_probability=whole.probability,
         sampling_keys=tuple(tree.draws.values()),

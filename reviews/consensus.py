@@ -70,7 +70,7 @@ class Consensus:
 
 
 def settle(answers: Sequence[Answer], task_count: int, lead: Answer | None = None) -> Consensus:
-    """What the answers of `task_count` reviewers come to, and the lead's where there is one; open while any is missing."""
+    """What the answers of `task_count` reviewers, and the lead's if there is one, come to; open until all are in."""
     counts = _counts(answers if lead is None else (*answers, lead), answers)
     if lead is not None:
         present = named(lead)

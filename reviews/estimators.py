@@ -1,7 +1,7 @@
 """Estimates from reviews: weighted shares with intervals, and agreement between raters.
 
 Reviewed items are no fair sample of all items, so each counts with the weight 1 / (its inclusion probability). Where
-an estimate does not exist (nothing flagged, no pair of ratings, no variation) the answer is None, never a made-up number.
+an estimate does not exist (nothing flagged, no pair of ratings, no variation) the answer is None, not a made-up number.
 """
 
 import math
@@ -97,7 +97,7 @@ def rule_of_three(n: int) -> float:
 
 
 def cohen_kappa(first: Unit, second: Unit) -> float | None:
-    """Agreement of two raters beyond chance (Cohen 1960), over the items both rated; None when chance alone is certain."""
+    """Agreement of two raters beyond chance (Cohen 1960) on the items both rated; None when chance alone is certain."""
     pairs = [(a, b) for a, b in zip(first, second, strict=True) if a is not None and b is not None]
     if not pairs:
         return None

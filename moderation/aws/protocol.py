@@ -9,7 +9,7 @@ Its module ends in a table from the operation's name to the function; everything
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -47,9 +47,14 @@ class Caller:
     key: "AccessKey"
     request_id: str
 
-    def require(self, action: str, resource: str = "*") -> None:
-        """AccessDeniedException unless the key's policy permits the action (e.g. `sagemaker:StartHumanLoop`)."""
-        if not access_policy.permits(self.key.policy, action, resource):
+    def require(self, action: str, resource: str = "*", *, roles: Collection[str] = ()) -> None:
+        """AccessDeniedException unless the key's policy permits the action (e.g. `sagemaker:StartHumanLoop`).
+
+        A key that belongs to a person may no more than the person: one of `roles` is needed, where any are named.
+        """
+        person = self.key.user
+        has_role = person is None or not roles or person.has_role(*roles)
+        if not has_role or not access_policy.permits(self.key.policy, action, resource):
             raise access_denied(self.arn, action, resource)
 
 

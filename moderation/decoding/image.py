@@ -35,7 +35,7 @@ ACCEPTED_FORMATS: tuple[Literal["JPEG", "PNG"], ...] = ("JPEG", "PNG")
 
 # A 100-megapixel picture takes some 700 MB while it is flattened: a crowd of them must queue.
 LARGE_PIXELS = 40_000_000
-_large_decodes = threading.BoundedSemaphore(2)
+large_decodes = threading.BoundedSemaphore(2)
 
 # All text of a PNG together, unpacked; Pillow's own bound is 64 MiB. Nothing here reads it.
 PngImagePlugin.MAX_TEXT_MEMORY = 4 * 1024 * 1024
@@ -90,7 +90,7 @@ def decode(data: bytes | BinaryIO, limits: Limits, scale_to: int | None = None) 
         image, png = _open(data)
         info = _describe(image, png)
         limits.check(info)
-        with _large_decodes if info.pixels > LARGE_PIXELS else nullcontext():
+        with large_decodes if info.pixels > LARGE_PIXELS else nullcontext():
             if scale_to and isinstance(image, JpegImageFile):
                 image.draft(None, (scale_to, scale_to))
             image.load()
@@ -111,8 +111,8 @@ def display_copy(
     shrink = min(1.0, max_side / max(info.width, info.height))
     frame = decode(data, limits, scale_to=math.ceil(min(info.width, info.height) * shrink)).frame
     # Made from bare pixels: Pillow would carry a comment or profile of the original into what it saves.
-    image = Image.fromarray(frame)
-    image.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    size = (max(1, round(info.width * shrink)), max(1, round(info.height * shrink)))
+    image = Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS)
     out = BytesIO()
     image.save(out, format="JPEG", quality=quality)
     return out.getvalue()

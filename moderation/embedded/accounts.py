@@ -11,7 +11,7 @@ from pathlib import Path
 
 from moderation.embedded.errors import EmbeddedError
 
-# Nothing is added to the machine: the first of these that exists serves, unless the database already belongs to someone.
+# Nothing is added to the machine: the first of these that exists serves, unless the database has an owner already.
 _CANDIDATES = ("pgserver", "postgres", "nobody")
 
 _PR_SET_KEEPCAPS = 8
@@ -32,8 +32,8 @@ class Account:
     def become(self, paths: list[Path]) -> Callable[[], None]:
         """A step for the child between fork and exec: drop root.
 
-        Where a folder above one of ``paths`` is closed to the account (a checkout under /root, say), the child keeps the one
-        capability to pass through closed folders, so that no permission on the machine has to be widened for it.
+        Where a folder above one of ``paths`` is closed to the account (a checkout under /root, say), the child keeps
+        the one capability to pass through closed folders, so that no permission need be widened for it.
         """
         closed = next((folder for path in paths for folder in path.parents if not self._may_pass(folder)), None)
         keep = _capability(closed, self.name) if closed else None

@@ -14,7 +14,7 @@ from moderation.embedded.locks import Lock
 
 @dataclass(frozen=True)
 class Home:
-    """One data folder.  ``volatile`` data belongs to a test run: it need not survive a crash and is removed at the end."""
+    """One data folder.  ``volatile`` data belongs to a test run: it may be lost, and is removed at the end."""
 
     path: Path
     volatile: bool = False

@@ -19,7 +19,7 @@ class Lock:
         return self._take(fcntl.LOCK_SH, wait)
 
     def exclusive(self, *, wait: bool = True) -> bool:
-        """Hold it alone; with ``wait=False`` return False when anyone else holds it (a lock held before is then gone)."""
+        """Hold it alone; with ``wait=False`` return False when anyone else holds it (and let go of what was held)."""
         return self._take(fcntl.LOCK_EX, wait)
 
     def release(self) -> None:

@@ -26,7 +26,7 @@ class Identity:
 
     @classmethod
     def of(cls, pid: int) -> "Identity":
-        """The process that has this pid now; EmbeddedError is not raised: psutil.NoSuchProcess is."""
+        """The process that has this pid now; psutil.NoSuchProcess when there is none."""
         return cls(pid, psutil.Process(pid).create_time())
 
     @classmethod
@@ -45,7 +45,8 @@ class Identity:
         """Whether this very process still runs."""
         try:
             process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.started) < _SAME_START and process.status() != psutil.STATUS_ZOMBIE
+            same = abs(process.create_time() - self.started) < _SAME_START
+            return same and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return False
 
@@ -72,7 +73,7 @@ def wait_until(condition: Callable[[], bool], seconds: float, pause: float = 0.0
 
 
 def end_with_parent(number: signal.Signals) -> Callable[[], None]:
-    """A step for the child between fork and exec: have the kernel send ``number`` when the parent ends (Linux alone)."""
+    """A step for the child between fork and exec: the kernel sends ``number`` when the parent ends (Linux alone)."""
     if sys.platform != "linux":
         return lambda: None
     parent = os.getpid()

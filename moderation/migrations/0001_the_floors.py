@@ -116,6 +116,7 @@ class Migration(migrations.Migration):
                 ('media_type', models.CharField(max_length=40)),
                 ('name', models.CharField(help_text='The key in the storage.', max_length=200)),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
+                ('wanted_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, help_text='When it was last sent; the sweep lets recent ones be.')),
                 ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='blobs', to='moderation.account')),
             ],
         ),

@@ -2,7 +2,7 @@
 
 import uuid
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from django.contrib.auth.models import AnonymousUser
 from django.core.files.storage import default_storage
@@ -29,6 +29,9 @@ class Blob(models.Model):
     media_type = models.CharField(max_length=40)
     name = models.CharField(max_length=200, help_text="The key in the storage.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    wanted_at = models.DateTimeField(
+        default=timezone.now, editable=False, help_text="When it was last sent; the sweep lets recent ones be."
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["account", "sha256"], name="blob_unique")]
@@ -156,14 +159,21 @@ class Submission(models.Model):
 
         A machine's verdict never moves a status that a person has decided.
         """
-        verdict = self.verdicts.create(
-            outcome=judgement.outcome.value,
-            source=source,
-            because=[_as_json(reason) for reason in judgement.because],
-            policy_version=version,
-            decided_by=decided_by,
+        because = [_as_json(reason) for reason in judgement.because]
+        return self._answer(
+            judgement.outcome.value, source=source, because=because, policy_version=version, decided_by=decided_by
         )
-        self._move_to(_STATUS_OF[Verdict.Outcome(verdict.outcome)], verdict.created_at)
+
+    def decide(self, outcome: str, because: list[dict[str, object]], decided_by: User | None = None) -> "Verdict":
+        """Write the verdict that people came to, with the labels they saw, and announce it; call it in a transaction.
+
+        `decided_by` is the one person whose word it was; None where it was several people's.
+        """
+        return self._answer(outcome, source=Verdict.Source.HUMAN, because=because, decided_by=decided_by)
+
+    def _answer(self, outcome: str, **fields: Any) -> "Verdict":
+        verdict = self.verdicts.create(outcome=outcome, **fields)
+        self._move_to(_STATUS_OF[Verdict.Outcome(outcome)], verdict.created_at)
         OutboxMessage.objects.announce(f"submission.{self.status}", self, {"verdict": verdict.as_json()})
         return verdict
 

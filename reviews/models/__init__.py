@@ -1,7 +1,8 @@
 """The rows of the review app."""
 
-from reviews.models.flow import FlowDefinition, HumanTaskUi, ReviewQueue, Skill, WorkTeam
-from reviews.models.loop import ClaimCursor, Decision, HumanLoop, Refusal, ReviewTask, Routing
+from reviews.models.flow import FlowDefinition, HumanTaskUi, ReviewQueue, Skill, Worker, WorkTeam
+from reviews.models.loop import HumanLoop, Routing
+from reviews.models.seat import ClaimCursor, Decision, Refusal, ReviewTask, UnsentAnswer
 from reviews.models.truth import GroundTruth
 
 __all__ = [
@@ -16,5 +17,7 @@ __all__ = [
     "ReviewTask",
     "Routing",
     "Skill",
+    "UnsentAnswer",
     "WorkTeam",
+    "Worker",
 ]

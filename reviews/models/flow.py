@@ -1,6 +1,7 @@
 """Who reviews what: work teams, queues, worker task templates and flow definitions."""
 
 import secrets
+import uuid
 from typing import ClassVar
 
 from django.core.exceptions import ValidationError
@@ -8,6 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator, RegexVa
 from django.db import models
 from django.utils import timezone
 
+from moderation.aws.arns import Kind, ResourceArn
 from moderation.models import Account, Policy, User
 from reviews.conditions import ConditionError, parse
 
@@ -88,6 +90,20 @@ class HumanTaskUi(models.Model):
         return self.name
 
 
+class FlowDefinitionQuerySet(models.QuerySet["FlowDefinition"]):
+    """Flow definitions, as far as loops may begin."""
+
+    def taking(self, policy: Policy) -> "FlowDefinitionQuerySet":
+        """The active ones for moderation that list the policy, the oldest first: that one takes its `review`."""
+        return self.filter(
+            policies=policy, status=FlowDefinition.Status.ACTIVE, request_source=FlowDefinition.RequestSource.MODERATION
+        ).order_by("pk")
+
+    def worked_by(self, user: User) -> "FlowDefinitionQuerySet":
+        """Those whose work team the person is in."""
+        return self.filter(account_id=user.account_id, work_team__members=user)
+
+
 class FlowDefinition(models.Model):
     """Which results go to people, to whom, how many of them, and where the answers are written."""
 
@@ -116,7 +132,8 @@ class FlowDefinition(models.Model):
         max_length=10_240,
         blank=True,
         validators=[check_conditions],
-        help_text="Activation conditions in Augmented AI's JSON; empty: every item opens a human loop.",
+        help_text="Activation conditions in Augmented AI's JSON. Empty: every item that is sent with this flow opens a "
+        "human loop; of the items of its policies, those with the outcome 'review'.",
     )
     work_team = models.ForeignKey(WorkTeam, models.PROTECT, related_name="flow_definitions")
     queue = models.ForeignKey(ReviewQueue, models.PROTECT, related_name="flow_definitions")
@@ -128,7 +145,7 @@ class FlowDefinition(models.Model):
         Policy,
         blank=True,
         related_name="flow_definitions",
-        help_text="Policies whose outcome 'review' opens a loop here.",
+        help_text="Policies whose outcome 'review' opens a loop here; the conditions see all their items.",
     )
     task_title = models.CharField(max_length=128, default="Review the picture")
     task_description = models.CharField(max_length=255, default="Choose the labels that apply, or none.")
@@ -151,6 +168,8 @@ class FlowDefinition(models.Model):
     sampling_secret = models.BinaryField(default=new_sampling_secret, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
+    objects: ClassVar[FlowDefinitionQuerySet] = FlowDefinitionQuerySet.as_manager()  # type: ignore[assignment]
+
     class Meta:
         ordering = ("name",)
         constraints = [models.UniqueConstraint(fields=["account", "region", "name"], name="flow_definition_unique")]
@@ -170,6 +189,16 @@ class FlowDefinition(models.Model):
         """Whether loops may begin."""
         return self.status == self.Status.ACTIVE
 
+    @property
+    def arn(self) -> str:
+        """Its Amazon Resource Name."""
+        return str(ResourceArn(Kind.FLOW_DEFINITION, self.region, self.account_id, self.name))
+
+    @property
+    def is_custom(self) -> bool:
+        """Whether people answer a question of their own kind here, not which labels apply."""
+        return self.request_source != self.RequestSource.MODERATION
+
 
 class Skill(models.Model):
     """What a reviewer can judge: a skill or a language."""
@@ -186,4 +215,16 @@ class Skill(models.Model):
         return self.name
 
 
-__all__ = ["FlowDefinition", "HumanTaskUi", "ReviewQueue", "Skill", "WorkTeam"]
+class Worker(models.Model):
+    """Who answered, for readers of output files: the same person always under the same meaningless id."""
+
+    user = models.OneToOneField(User, models.CASCADE, related_name="worker")
+    subject = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+
+    def __str__(self) -> str:
+        return self.worker_id
+
+    @property
+    def worker_id(self) -> str:
+        """Sixteen hexadecimal digits."""
+        return self.subject.hex[:16]

@@ -1,18 +1,29 @@
-"""One item before people: how it was routed, the human loop, its seats, refusals and decisions."""
+"""One item before people: how it was routed, and its human loop."""
 
-import uuid
+from typing import TYPE_CHECKING, ClassVar
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from moderation.models import Account, Analysis, PolicyVersion, Submission, User
+from moderation import taxonomy
+from moderation.aws.arns import Kind, ResourceArn
+from moderation.models import Account, Analysis, PolicyVersion, Submission
 from moderation.models.append_only import append_only
-from reviews.models.flow import FlowDefinition, ReviewQueue
+from reviews.models.flow import FlowDefinition
+
+if TYPE_CHECKING:
+    from reviews.models.seat import Decision
 
 
 class Routing(models.Model):
     """What a flow definition made of one analysis, kept also for items that no person saw: they are the denominator."""
+
+    class Reason(models.TextChoices):
+        """Why people look; ConditionsEvaluation is Augmented AI's word."""
+
+        POLICY = "Policy", "The policy's outcome is review"
+        CONDITIONS = "ConditionsEvaluation", "The activation conditions hold"
 
     analysis = models.ForeignKey(Analysis, models.PROTECT, related_name="routings")
     flow = models.ForeignKey(FlowDefinition, models.PROTECT, related_name="routings")
@@ -25,6 +36,14 @@ class Routing(models.Model):
     trace = models.JSONField(null=True, help_text="The conditions with the result of every node.")
     sampling = models.JSONField(default=list, help_text="Each sampling draw: node, probability, number drawn, hit.")
     min_confidence = models.FloatField(help_text="Labels below this were not offered to the conditions.")
+    joined_loop = models.ForeignKey(
+        "HumanLoop",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="joined_routings",
+        help_text="The loop that was there already: the same input under the same name, sent again.",
+    )
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
     class Meta:
@@ -34,6 +53,26 @@ class Routing(models.Model):
 
     def __str__(self) -> str:
         return f"{self.flow} {'sent' if self.activated else 'passed'} {self.analysis}"
+
+
+class HumanLoopQuerySet(models.QuerySet["HumanLoop"]):
+    """Human loops, asked for in the words of those who drive them."""
+
+    def open(self) -> "HumanLoopQuerySet":
+        """Those that still wait for answers, or for the last ones to come back."""
+        return self.filter(status__in=HumanLoop.OPEN)
+
+    def named(self, account: Account, region: str, name: str) -> "HumanLoop | None":
+        """The loop of that name, unless it was deleted."""
+        return self.filter(account=account, region=region, name=name, deleted_at=None).select_related("flow").first()
+
+    def overdue(self) -> "HumanLoopQuerySet":
+        """Those whose time to find reviewers is over."""
+        return self.filter(status=HumanLoop.Status.IN_PROGRESS, available_until__lt=timezone.now())
+
+    def lock(self, pk: int) -> "HumanLoop":
+        """The loop, with its row held until the transaction ends: every change of its state goes through here."""
+        return self.select_for_update(no_key=True).get(pk=pk)
 
 
 class HumanLoop(models.Model):
@@ -75,6 +114,8 @@ class HumanLoop(models.Model):
     deleted_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
+    objects: ClassVar[HumanLoopQuerySet] = HumanLoopQuerySet.as_manager()  # type: ignore[assignment]
+
     class Meta:
         ordering = ("-pk",)
         constraints = [
@@ -85,140 +126,34 @@ class HumanLoop(models.Model):
         indexes = [
             models.Index(fields=["flow", "-created_at"], name="human_loop_by_flow"),
             models.Index(fields=["available_until"], condition=Q(status="InProgress"), name="human_loop_lifetime"),
+            models.Index(
+                fields=["account"], condition=Q(status__in=["InProgress", "Stopping"]), name="human_loop_open"
+            ),
+            models.Index(fields=["id"], condition=Q(status="Stopping"), name="human_loop_stopping"),
         ]
 
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def arn(self) -> str:
+        """Its Amazon Resource Name."""
+        return str(ResourceArn(Kind.HUMAN_LOOP, self.region, self.account_id, self.name))
 
-class ReviewTask(models.Model):
-    """One seat at a loop: one wanted answer, held by one person at a time under a lease."""
+    @property
+    def is_audit(self) -> bool:
+        """Whether chance alone brought it here: then reviewers must not learn what the machine thought."""
+        return self.routing is not None and self.routing.random_only
 
-    class State(models.TextChoices):
-        """Where the seat stands."""
+    def asked_labels(self) -> tuple[str, ...]:
+        """The labels put before a reviewer, in taxonomy order: what is not chosen of them counts as judged absent.
 
-        OPEN = "open", "Open"
-        CLAIMED = "claimed", "Claimed"
-        ANSWERED = "answered", "Answered"
-        CLOSED = "closed", "Closed"
+        Always the ten of level 1, so that an answer speaks of the whole taxonomy; besides, unless the item is an audit,
+        those that the true conditions matched.
+        """
+        selected = set() if self.is_audit else {label["name"] for label in self.selected_labels}
+        return tuple(each.name for each in taxonomy.LABELS.values() if each.level == 1 or each.name in selected)
 
-    class Kind(models.TextChoices):
-        """Who may take it."""
-
-        REVIEWER = "reviewer", "Reviewer"
-        LEAD = "lead", "Lead"
-
-    loop = models.ForeignKey(HumanLoop, models.PROTECT, related_name="tasks")
-    queue = models.ForeignKey(ReviewQueue, models.PROTECT, related_name="tasks")
-    kind = models.CharField(max_length=10, choices=Kind, default=Kind.REVIEWER)
-    priority = models.SmallIntegerField(default=0)
-    due_at = models.DateTimeField()
-    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
-    reviewer = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="review_tasks")
-    token = models.PositiveIntegerField(default=0, help_text="Fencing token: goes up with every claim.")
-    lease_expires_at = models.DateTimeField(null=True, blank=True)
-    claimed_at = models.DateTimeField(null=True, blank=True)
-    opened_at = models.DateTimeField(null=True, blank=True, help_text="When the holder first saw it.")
-    answered_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    class Meta:
-        ordering = ("-priority", "due_at", "pk")
-        constraints = [
-            models.UniqueConstraint(
-                fields=["loop", "reviewer"], condition=Q(reviewer__isnull=False), name="one_seat_per_reviewer"
-            ),
-            models.CheckConstraint(
-                condition=Q(state="open", reviewer=None) | Q(state="closed") | Q(reviewer__isnull=False),
-                name="a_held_seat_has_a_reviewer",
-            ),
-        ]
-        indexes = [
-            models.Index(fields=["queue", "-priority", "due_at", "id"], condition=Q(state="open"), name="seat_open"),
-            models.Index(fields=["lease_expires_at"], condition=Q(state="claimed"), name="seat_lapsing"),
-            models.Index(fields=["reviewer", "state"], condition=Q(state="claimed"), name="seat_held"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.loop} seat {self.pk}"
-
-
-class Refusal(models.Model):
-    """A reviewer passed on a loop: claims leave it out for that person."""
-
-    class Reason(models.TextChoices):
-        """Why; 'affects me' is never counted against anyone."""
-
-        CANNOT_JUDGE = "cannot_judge", "I can't judge this"
-        LANGUAGE = "language", "Not my language"
-        AFFECTS_ME = "affects_me", "This affects me"
-        OTHER = "other", "Another reason"
-
-    loop = models.ForeignKey(HumanLoop, models.CASCADE, related_name="refusals")
-    reviewer = models.ForeignKey(User, models.PROTECT, related_name="refusals")
-    reason = models.CharField(max_length=20, choices=Reason)
-    created_at = models.DateTimeField(default=timezone.now, editable=False)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["loop", "reviewer"], name="refusal_unique")]
-
-    def __str__(self) -> str:
-        return f"{self.reviewer} passed on {self.loop}"
-
-
-class Decision(models.Model):
-    """One person's answer.  Never changed: an undo or a correction is a further decision that supersedes it."""
-
-    class Outcome(models.TextChoices):
-        """What the person would have happen; empty for custom tasks."""
-
-        APPROVE = "approve", "Approve"
-        REJECT = "reject", "Reject"
-
-    id = models.UUIDField(
-        primary_key=True,
-        default=uuid.uuid4,
-        editable=False,
-        help_text="Made by the browser: a resent answer is the same one.",
-    )
-    task = models.ForeignKey(ReviewTask, models.PROTECT, related_name="decisions")
-    loop = models.ForeignKey(HumanLoop, models.PROTECT, related_name="decisions")
-    reviewer = models.ForeignKey(User, models.PROTECT, related_name="decisions")
-    token = models.PositiveIntegerField()
-    outcome = models.CharField(max_length=8, choices=Outcome, blank=True)
-    labels = models.JSONField(default=list, help_text="Taxonomy labels that the person saw in the picture.")
-    judged = models.JSONField(
-        default=list, help_text="Labels put before the person: those not chosen were judged absent."
-    )
-    answer = models.JSONField(null=True, blank=True, help_text="The free answer to a custom task.")
-    comment = models.TextField(max_length=2000, blank=True)
-    withdrawn = models.BooleanField(
-        default=False, help_text="An undo: takes back what it supersedes and answers nothing."
-    )
-    supersedes = models.OneToOneField("self", models.PROTECT, null=True, blank=True, related_name="superseded_by")
-    accepted_at = models.DateTimeField(help_text="When the seat was taken.")
-    submitted_at = models.DateTimeField(default=timezone.now)
-    seconds_spent = models.FloatField(default=0)
-
-    class Meta:
-        ordering = ("submitted_at", "pk")
-        triggers = append_only()
-
-    def __str__(self) -> str:
-        return f"{self.reviewer}: {self.outcome or 'answer'}"
-
-
-class ClaimCursor(models.Model):
-    """How far a reviewer has come in a queue, so that a claim need not pass again over all that was answered."""
-
-    reviewer = models.ForeignKey(User, models.CASCADE, related_name="+")
-    queue = models.ForeignKey(ReviewQueue, models.CASCADE, related_name="cursors")
-    priority = models.SmallIntegerField()
-    due_at = models.DateTimeField()
-    task_id = models.BigIntegerField()
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["reviewer", "queue"], name="cursor_unique")]
-
-    def __str__(self) -> str:
-        return f"{self.reviewer} in {self.queue}"
+    def standing_decisions(self) -> "models.QuerySet[Decision]":
+        """The answers that count: neither taken back nor the taking back itself; the first first."""
+        return self.decisions.filter(withdrawn=False, superseded_by=None).select_related("task", "reviewer")

@@ -5,7 +5,8 @@ from django.utils import timezone
 
 from moderation.models import Account, Submission
 from moderation.models.append_only import append_only
-from reviews.models.loop import Decision, HumanLoop
+from reviews.models.loop import HumanLoop
+from reviews.models.seat import Decision
 
 
 class GroundTruth(models.Model):

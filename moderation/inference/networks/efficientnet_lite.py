@@ -38,20 +38,22 @@ STAGES = (
 )
 
 
-class SamePad(nn.Module):
-    """Pads as TensorFlow's "SAME" does, where an odd pixel goes to the right and the bottom."""
+class SameConv(nn.Conv2d):
+    """Convolution padded as TensorFlow's "SAME" does, where an odd pixel goes to the right and the bottom."""
 
-    def __init__(self, kernel: int, stride: int) -> None:
-        super().__init__()
-        self.kernel = kernel
-        self.stride = stride
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, groups: int = 1) -> None:
+        # At stride 1 both sides get the same, which the convolution does by itself.
+        super().__init__(inputs, outputs, kernel, stride, padding=kernel // 2 if stride == 1 else 0, groups=groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        down, right = (self._missing(side) for side in x.shape[-2:])
-        return functional.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
+        if self.stride[0] > 1:
+            down, right = (self._missing(side) for side in x.shape[-2:])
+            x = functional.pad(x, (right // 2, right - right // 2, down // 2, down - down // 2))
+        return super().forward(x)
 
     def _missing(self, side: int) -> int:
-        return max((-(-side // self.stride) - 1) * self.stride + self.kernel - side, 0)
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        return max((-(-side // stride) - 1) * stride + kernel - side, 0)
 
 
 class Block(nn.Module):
@@ -61,14 +63,13 @@ class Block(nn.Module):
         super().__init__()
         wide = inputs * expand
         self.expand = nn.Conv2d(inputs, wide, 1) if expand > 1 else None
-        self.pad = SamePad(kernel, stride)
-        self.depthwise = nn.Conv2d(wide, wide, kernel, stride, groups=wide)
+        self.depthwise = SameConv(wide, wide, kernel, stride, groups=wide)
         self.project = nn.Conv2d(wide, outputs, 1)
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu6(self.expand(x)) if self.expand is not None else x
-        y = self.project(functional.relu6(self.depthwise(self.pad(y))))
+        y = functional.relu6(self.expand(x), inplace=True) if self.expand is not None else x
+        y = self.project(functional.relu6(self.depthwise(y), inplace=True))
         return x + y if self.residual else y
 
 
@@ -77,8 +78,7 @@ class EfficientNetLite2(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.pad = SamePad(3, 2)
-        self.stem = nn.Conv2d(3, 32, 3, 2)
+        self.stem = SameConv(3, 32, 3, 2)
         blocks: list[Block] = []
         channels = 32
         for stage in STAGES:
@@ -92,7 +92,7 @@ class EfficientNetLite2(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (n, 1000) in ImageNet's usual order, and features (n, 1280)."""
-        x = functional.relu6(self.stem(self.pad(x)))
-        x = functional.relu6(self.head(self.blocks(x)))
+        x = functional.relu6(self.stem(x), inplace=True)
+        x = functional.relu6(self.head(self.blocks(x)), inplace=True)
         features = torch.mean(x, dim=(2, 3))
         return self.classifier(features), features

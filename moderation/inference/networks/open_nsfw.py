@@ -26,9 +26,9 @@ class Bottleneck(nn.Module):
         self.expand = nn.Conv2d(narrow, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.reduce(x))
-        y = self.expand(functional.relu(self.conv(y)))
-        return functional.relu(y + self.shortcut(x))
+        y = functional.relu(self.reduce(x), inplace=True)
+        y = self.expand(functional.relu(self.conv(y), inplace=True))
+        return functional.relu(y + self.shortcut(x), inplace=True)
 
 
 class OpenNsfw(nn.Module):
@@ -48,7 +48,7 @@ class OpenNsfw(nn.Module):
         self.fc = nn.Linear(channels, len(CLASSES))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = functional.relu(self.stem(x))
+        x = functional.relu(self.stem(x), inplace=True)
         # Caffe's pooling lets the last window run over the edge.
         x = self.stages(functional.max_pool2d(x, 3, 2, ceil_mode=True))
         logits: Tensor = self.fc(torch.mean(x, dim=(2, 3)))

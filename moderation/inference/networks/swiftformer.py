@@ -130,9 +130,9 @@ class SwiftFormerS(nn.Module):
         stem = STAGES[0][0]
         self.stem = nn.Sequential(
             nn.Conv2d(3, stem // 2, 3, 2, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(stem // 2, stem, 3, 2, padding=1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         )
         before: list[int | None] = [None, *(channels for channels, _ in STAGES[:-1])]
         self.stages = nn.Sequential(*(Stage(inputs, *stage) for inputs, stage in zip(before, STAGES, strict=True)))

@@ -1,0 +1,403 @@
+"""DetectModerationLabels as unmodified clients see it: boto3, the AWS CLI and curl, over HTTP, with the fake engine."""
+
+import json
+import shutil
+import subprocess
+import sys
+from base64 import b64encode
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import boto3
+import numpy as np
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from mypy_boto3_rekognition import RekognitionClient
+from PIL import Image
+from pytest_django.live_server_helper import LiveServer
+
+from moderation import handoff
+from moderation.aws import rekognition
+from moderation.models import AccessKey, Account, Analysis, IssuedKey, Submission, User
+from tests import media
+
+ACCOUNT = "123456789012"
+FLOW = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:flow-definition/uncertain"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def account() -> Account:
+    return Account.objects.create(id=ACCOUNT, name="Example")
+
+
+@pytest.fixture
+def issued(account: Account) -> IssuedKey:
+    return AccessKey.objects.issue(account, "ci")
+
+
+@pytest.fixture
+def client_for(live_server: LiveServer) -> Callable[..., RekognitionClient]:
+    """Makes boto3 clients of a key, as a user would: only the endpoint is ours."""
+
+    def make(issued: IssuedKey, *, secret: str = "", token: str | None = None, **config: Any) -> RekognitionClient:
+        return boto3.client(
+            "rekognition",
+            region_name="us-east-1",
+            endpoint_url=live_server.url,
+            aws_access_key_id=issued.key.key_id,
+            aws_secret_access_key=secret or issued.key.secret,
+            aws_session_token=token,
+            config=Config(retries={"max_attempts": 0}, **config),
+        )
+
+    return make
+
+
+@pytest.fixture
+def client(client_for: Callable[..., RekognitionClient], issued: IssuedKey) -> RekognitionClient:
+    return client_for(issued)
+
+
+def refusal(client: RekognitionClient, image: bytes | dict[str, Any], **members: Any) -> tuple[str, str]:
+    """Code and message of the error; every one has a request id and status 400."""
+    given = {"Bytes": image} if isinstance(image, bytes) else image
+    with pytest.raises(ClientError) as caught:
+        client.detect_moderation_labels(Image=given, **members)  # type: ignore[arg-type]
+    metadata = caught.value.response["ResponseMetadata"]
+    assert metadata["HTTPStatusCode"] == 400
+    assert metadata["RequestId"] == metadata["HTTPHeaders"]["x-amzn-requestid"]
+    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
+
+
+def named(response: Any) -> list[str]:
+    return [label["Name"] for label in response["ModerationLabels"]]
+
+
+# --- answers ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_label_comes_with_its_ancestors(client):
+    response = client.detect_moderation_labels(Image={"Bytes": media.picture("Blood & Gore", 87)})
+    confidence = response["ModerationLabels"][0]["Confidence"]
+    assert confidence == pytest.approx(87, abs=1.5)
+    assert confidence == float(np.float32(confidence))
+    assert response["ModerationLabels"] == [
+        {"Name": "Blood & Gore", "ParentName": "Graphic Violence", "TaxonomyLevel": 3, "Confidence": confidence},
+        {"Name": "Graphic Violence", "ParentName": "Violence", "TaxonomyLevel": 2, "Confidence": confidence},
+        {"Name": "Violence", "ParentName": "", "TaxonomyLevel": 1, "Confidence": confidence},
+    ]
+    assert response["ModerationModelVersion"] == "7.0"
+    assert response["ContentTypes"] == []
+    assert "HumanLoopActivationOutput" not in response
+    assert "ProjectVersion" not in response
+    headers = response["ResponseMetadata"]["HTTPHeaders"]
+    assert headers["content-type"] == "application/x-amz-json-1.1"
+    assert "date" in headers and "age" not in headers
+
+
+@pytest.mark.parametrize("format", ["JPEG", "PNG"])
+def test_a_clean_picture_has_no_labels(client, format):
+    response = client.detect_moderation_labels(Image={"Bytes": media.picture(format=format)})
+    assert (response["ModerationLabels"], response["ContentTypes"]) == ([], [])
+
+
+def test_content_types(client):
+    response = client.detect_moderation_labels(Image={"Bytes": media.picture("Weapons", 90, illustrated=True)})
+    [found] = response["ContentTypes"]
+    assert found["Name"] == "Illustrated"
+    assert found["Confidence"] == pytest.approx(90, abs=1.5)
+
+
+def test_min_confidence_is_at_least_and_fifty_by_default(client):
+    unsure, sure = media.picture("Weapons", 40), media.picture("Weapons", 60)
+    assert named(client.detect_moderation_labels(Image={"Bytes": unsure})) == []
+    found = client.detect_moderation_labels(Image={"Bytes": unsure}, MinConfidence=0)
+    assert named(found) == ["Weapons", "Violence"]
+    exactly = client.detect_moderation_labels(Image={"Bytes": sure})["ModerationLabels"][0]["Confidence"]
+    for above, expected in ((-1, 2), (1, 0)):
+        response = client.detect_moderation_labels(Image={"Bytes": sure}, MinConfidence=exactly + above)
+        assert len(response["ModerationLabels"]) == expected
+    assert named(client.detect_moderation_labels(Image={"Bytes": sure}, MinConfidence=100)) == []
+
+
+def test_the_same_picture_has_the_same_answer(client):
+    answers = [client.detect_moderation_labels(Image={"Bytes": media.picture("Weapons")}) for _ in range(2)]
+    for answer in answers:
+        del answer["ResponseMetadata"]
+    assert answers[0] == answers[1]
+
+
+def test_several_at_once(client):
+    pictures = [media.picture("Weapons", 60 + number) for number in range(12)]
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda data: client.detect_moderation_labels(Image={"Bytes": data}), pictures))
+    found = [answer["ModerationLabels"][0]["Confidence"] for answer in answers]
+    assert found == sorted(found)
+    assert found[-1] - found[0] == pytest.approx(11, abs=1)
+
+
+def test_chains_stand_by_falling_confidence_and_no_label_twice():
+    scores = {
+        "Violence": 95.0,
+        "Weapons": 95.0,
+        "Graphic Violence": 80.0,
+        "Blood & Gore": 80.0,
+        "Physical Violence": 70.0,
+        "Alcohol": 90.0,
+        "Alcoholic Beverages": 90.0,
+        "Gambling": 90.0,
+        "Explicit": 49.9,
+        "Rude Gestures": 0.0,
+    }
+    labels = rekognition._labels(scores, 50)
+    assert [(label["Name"], label["TaxonomyLevel"], label["Confidence"]) for label in labels] == [
+        ("Weapons", 2, 95.0),
+        ("Violence", 1, 95.0),
+        ("Alcoholic Beverages", 2, 90.0),
+        ("Alcohol", 1, 90.0),
+        ("Gambling", 1, 90.0),
+        ("Blood & Gore", 3, 80.0),
+        ("Graphic Violence", 2, 80.0),
+        ("Physical Violence", 3, 70.0),
+    ]
+    assert [label["Name"] for label in rekognition._labels(scores, 95)] == ["Weapons", "Violence"]
+    assert "Rude Gestures" not in [label["Name"] for label in rekognition._labels(scores, 0)]
+
+
+# --- what is written down ---------------------------------------------------------------------------------------------
+
+
+def test_the_call_is_a_submission_whose_picture_is_let_go(client, issued):
+    data = media.picture("Weapons", 95)
+    client.detect_moderation_labels(Image={"Bytes": data})
+    submission = Submission.objects.get()
+    assert (submission.account_id, submission.source, submission.access_key) == (ACCOUNT, "aws", issued.key)
+    assert submission.blob is None
+    assert submission.media_size == len(data)
+    analysis = Analysis.objects.get(submission=submission)
+    assert analysis.status == Analysis.Status.SUCCEEDED
+    assert analysis.attempt == 1
+    assert submission.latest_verdict() is not None
+    issued.key.refresh_from_db()
+    assert issued.key.last_used_at is not None
+
+
+def test_the_picture_is_kept_where_the_installation_says_so(client, settings):
+    settings.KEEP_SYNCHRONOUS_IMAGES = True
+    data = media.picture()
+    client.detect_moderation_labels(Image={"Bytes": data})
+    blob = Submission.objects.get().blob
+    assert blob is not None
+    assert blob.read() == data
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+def test_more_than_five_mebibytes(client):
+    size = 5_242_881
+    assert refusal(client, bytes(size)) == (
+        "ValidationException",
+        f"1 validation error detected: Value 'java.nio.HeapByteBuffer[pos=0 lim={size} cap={size}]' at 'image.bytes' "
+        "failed to satisfy constraint: Member must have length less than or equal to 5242880",
+    )
+    assert refusal(client, bytes(10_000_000))[0] == "ValidationException"
+
+
+def test_a_side_of_more_than_ten_thousand_pixels(client):
+    data = media.encode(Image.new("RGB", (10_800, 60), "teal"), "PNG")
+    message = "Input image dimensions 10800 x 60 exceed maximum dimension size of 10000 pixels"
+    assert refusal(client, data) == ("ImageTooLargeException", message)
+    bomb = "Input image dimensions 30000 x 30000 exceed maximum dimension size of 10000 pixels"
+    assert refusal(client, media.png_bomb()) == ("ImageTooLargeException", bomb)
+
+
+def test_too_small(client):
+    code, message = refusal(client, media.tiny())
+    assert code == "InvalidParameterException"
+    assert message.startswith("Request has invalid parameters. ")
+    assert "1 x 1" in message
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        media.gif(),
+        media.webp(),
+        media.zip_archive(),
+        media.truncated(),
+        media.truncated("PNG"),
+        b"\0",
+        b"\xff\xd8\xff",
+        b"\x89PNG\r\n\x1a\n",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+    ],
+    ids=["gif", "webp", "zip", "cut jpeg", "cut png", "nul", "jpeg start", "png start", "svg"],
+)
+def test_what_is_no_jpeg_or_png(client, data):
+    code, message = refusal(client, data)
+    assert code == "InvalidImageFormatException"
+    assert message.startswith("Request has invalid image format")
+    assert "base64" not in message
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b64encode(media.picture()),
+        b64encode(media.picture(format="PNG")),
+        b"data:image/jpeg;base64," + b64encode(media.picture()),
+    ],
+    ids=["jpeg", "png", "data url"],
+)
+def test_a_picture_encoded_twice_gets_a_hint(client, data):
+    code, message = refusal(client, data)
+    assert code == "InvalidImageFormatException"
+    assert message.startswith("Request has invalid image format")
+    assert "base64 text" in message
+
+
+def test_a_picture_must_come_in_one_way(client):
+    s3_object = {"S3Object": {"Bucket": "bucket", "Name": "photo.jpg"}}
+    for image in ({}, {"Bytes": media.picture(), **s3_object}):
+        code, message = refusal(client, image)
+        assert code == "InvalidParameterException"
+        assert message.startswith("Request has invalid parameters")
+    assert refusal(client, s3_object) == (
+        "InvalidS3ObjectException",
+        "Unable to get object metadata from S3. Check object key, region and/or access permissions.",
+    )
+
+
+def test_constraints_that_clients_do_not_check(client_for, issued):
+    client = client_for(issued, parameter_validation=False)
+    assert refusal(client, media.picture(), MinConfidence=101.0)[1] == (
+        "1 validation error detected: Value '101.0' at 'minConfidence' failed to satisfy constraint: "
+        "Member must have value less than or equal to 100"
+    )
+    assert refusal(client, media.picture(), MinConfidence=-1)[0] == "ValidationException"
+    assert refusal(client, media.picture(), ProjectVersion="arn:aws:rekognition:us-east-1:x:project/p")[0] == (
+        "ValidationException"
+    )
+    with pytest.raises(
+        ClientError, match="Value null at 'image' failed to satisfy constraint: Member must not be null"
+    ):
+        client.detect_moderation_labels()
+
+
+def test_no_adapter_exists(client):
+    arn = f"arn:aws:rekognition:us-east-1:{ACCOUNT}:project/p/version/v/1700000000000"
+    assert refusal(client, media.picture(), ProjectVersion=arn)[0] == "ResourceNotFoundException"
+
+
+def test_a_refused_picture_leaves_nothing_behind(client):
+    for data in (media.gif(), media.tiny(), media.truncated()):
+        refusal(client, data)
+    assert not Submission.objects.exists()
+
+
+def test_modelled_errors_are_classes_of_the_client(client):
+    with pytest.raises(client.exceptions.InvalidImageFormatException):
+        client.detect_moderation_labels(Image={"Bytes": media.gif()})
+
+
+def test_who_is_not_let_in(client_for, issued):
+    assert refusal(client_for(issued, secret="x" * 40), b"x")[0] == "InvalidSignatureException"
+    code, message = refusal(client_for(issued, token="session"), b"x")
+    assert code == "UnrecognizedClientException"
+    assert "Session tokens" in message
+    issued.key.revoke()
+    assert refusal(client_for(issued), b"x")[0] == "UnrecognizedClientException"
+
+
+def test_a_key_may_only_what_its_policy_says(client_for, account):
+    policy = {"Statement": [{"Effect": "Allow", "Action": "sagemaker:*", "Resource": "*"}]}
+    code, message = refusal(client_for(AccessKey.objects.issue(account, "narrow", policy=policy)), media.picture())
+    assert code == "AccessDeniedException"
+    assert message.endswith("is not authorized to perform: rekognition:DetectModerationLabels on resource: *")
+
+
+def test_a_persons_key_may_only_what_the_person_may(client_for, account):
+    for role, allowed in ((User.Role.UPLOADER, True), (User.Role.REVIEWER, False)):
+        person = User.objects.create(username=role, role=role, account=account)
+        client = client_for(AccessKey.objects.issue(account, role, user=person))
+        if allowed:
+            assert named(client.detect_moderation_labels(Image={"Bytes": media.picture("Weapons")}))
+        else:
+            assert refusal(client, media.picture())[0] == "AccessDeniedException"
+
+
+# --- human loops ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (handoff.FlowNotFound("no flow"), "ResourceNotFoundException"),
+        (handoff.FlowNotReady("no flow"), "ResourceNotReadyException"),
+        (handoff.FlowUnsuitable("no flow"), "InvalidParameterException"),
+        (handoff.LoopNameTaken("no flow"), "InvalidParameterException"),
+        (handoff.LoopQuotaExceeded("no flow"), "HumanLoopQuotaExceededException"),
+    ],
+)
+def test_refused_review_requests_in_rekognitions_words(error, code):
+    told = rekognition._handoff_error(error)
+    assert told.code == code
+    assert told.message.endswith("no flow")
+    assert (told.members != {}) is (code == "HumanLoopQuotaExceededException")
+
+
+def test_a_flow_definition_that_does_not_exist(client):
+    config = {"HumanLoopName": "loop-1", "FlowDefinitionArn": FLOW}
+    code, _ = refusal(client, media.picture("Weapons"), HumanLoopConfig=config)
+    assert code == "ResourceNotFoundException"
+    assert not Submission.objects.exists()
+
+
+def test_a_human_loop_needs_its_own_permission(client_for, account):
+    policy = {"Statement": [{"Effect": "Allow", "Action": "rekognition:*", "Resource": "*"}]}
+    client = client_for(AccessKey.objects.issue(account, "narrow", policy=policy))
+    config = {"HumanLoopName": "loop-1", "FlowDefinitionArn": FLOW}
+    code, message = refusal(client, media.picture("Weapons"), HumanLoopConfig=config)
+    assert code == "AccessDeniedException"
+    assert message.endswith(f"sagemaker:StartHumanLoop on resource: {FLOW}")
+
+
+# --- other clients ----------------------------------------------------------------------------------------------------
+
+
+def test_the_aws_cli(live_server, issued, tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(media.picture("Weapons", 95))
+    arguments = ["--image-bytes", f"fileb://{path}", "--min-confidence", "60"]
+    found = json.loads(_aws_cli(live_server, issued, tmp_path, "detect-moderation-labels", *arguments))
+    assert named(found) == ["Weapons", "Violence"]
+
+
+def _aws_cli(live_server: LiveServer, issued: IssuedKey, home: Path, *arguments: str) -> str:
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(home),
+        "AWS_ACCESS_KEY_ID": issued.key.key_id,
+        "AWS_SECRET_ACCESS_KEY": issued.key.secret,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": live_server.url,
+    }
+    command = [sys.executable, "-m", "awscli", "rekognition", *arguments, "--output", "json"]
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_curl_signs_too(live_server, issued):
+    body = json.dumps({"Image": {"Bytes": b64encode(media.picture("Weapons", 95)).decode()}})
+    command = ["curl", "-sS", "--aws-sigv4", "aws:amz:us-east-1:rekognition", "--data-binary", "@-"]
+    command += ["--user", f"{issued.key.key_id}:{issued.key.secret}"]
+    command += ["-H", "X-Amz-Target: RekognitionService.DetectModerationLabels"]
+    command += ["-H", "Content-Type: application/x-amz-json-1.1", live_server.url]
+    answer = subprocess.run(command, input=body, check=True, capture_output=True, text=True)
+    assert named(json.loads(answer.stdout)) == ["Weapons", "Violence"]
