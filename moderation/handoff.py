@@ -23,6 +23,10 @@ class ReviewRequest:
     region: str
     content_classifiers: tuple[str, ...] = ()
     min_confidence: float = 50.0  # the conditions see only labels that the response shows
+    # Where the caller's picture lies, for the output file; empty: it came as bytes.
+    bucket: str = ""
+    key: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,8 +55,7 @@ def _database() -> None:
 
 def _broker() -> None:
     with app.connection_for_write(connect_timeout=SECONDS) as broker:
-        broker.ensure_connection(max_retries=1, interval_start=0, timeout=SECONDS)
-        broker.default_channel.close()
+        broker.ensure_connection(max_retries=1, timeout=int(SECONDS))
 
 
 def _storage() -> None:

@@ -8,13 +8,13 @@ import ipaddress
 import math
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Count, Min
+from django.db.models import Count, Min, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -187,7 +187,7 @@ def _is_loopback(address: str) -> bool:
     return (mapped or found).is_loopback
 
 
-def _by_status(rows: Iterable[Submission]) -> dict[str, int]:
+def _by_status(rows: QuerySet[Submission]) -> dict[str, int]:
     return dict(rows.values_list("status").annotate(number=Count("pk")))
 
 

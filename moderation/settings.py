@@ -172,7 +172,12 @@ STORAGES: dict[str, dict[str, Any]] = {
             "OPTIONS": {"location": DATA_DIR / "media", "allow_overwrite": True},
         }
     ),
-    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+    # Names with a digest in them are made by collectstatic: only where STATIC_ROOT says that it has run.
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if env.text("STATIC_ROOT")
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    },
 }
 STATIC_URL = "/static/"
 STATIC_ROOT = env.text("STATIC_ROOT") or DATA_DIR / "static"
@@ -233,6 +238,12 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "OAS_VERSION": "3.1.0",  # 3.0 cannot say "this object or null"
+    "ENUM_NAME_OVERRIDES": {
+        "SubmissionSource": "moderation.models.submission.Submission.Source",
+        "SubmissionStatus": "moderation.models.submission.Submission.Status",
+        "VerdictSource": "moderation.models.submission.Verdict.Source",
+    },
 }
 
 # --- language, time, logs ---

@@ -17,7 +17,7 @@ class BoundedUploadHandler(TemporaryFileUploadHandler):
     def new_file(self, *args: Any, **kwargs: Any) -> None:
         """Open a temporary file whose name owes nothing to the sender's."""
         FileUploadHandler.new_file(self, *args, **kwargs)
-        self.file = TemporaryUploadedFile("", self.content_type, 0, self.charset, self.content_type_extra)
+        self.file = TemporaryUploadedFile("upload", self.content_type, 0, self.charset, self.content_type_extra)
         self.file.name = self.file_name
 
     def receive_data_chunk(self, raw_data: bytes, start: int) -> bytes | None:

@@ -12,10 +12,13 @@ import pytest
 import redis
 from django.conf import settings
 from django.db import connection
+from django.db.backends.base.operations import BaseDatabaseOperations
 from mypy_boto3_s3.client import S3Client
+from pytest_django import DjangoDbBlocker
 
 from moderation.embedded.stack import leased
 from tests import servers
+from tests.world import world  # noqa: F401  (a fixture for every test)
 
 CHROMIUM = os.environ.get("CHROMIUM") or next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"))), None
@@ -27,15 +30,24 @@ _BROWSER_FIXTURES = {"page", "context", "browser"}
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> None:
-    """Let the emptying of tables between transactional tests pass the guards of append-only rows."""
-    operations = connection.ops
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """Let the emptying of tables between transactional tests pass the guards of append-only rows.
+
+    While Playwright's event loop runs, Django opens a second connection: hence the class, and hence the farewell.
+    """
+    operations = type(connection.ops)
     flush = operations.execute_sql_flush
 
-    def flush_without_triggers(statements: Iterable[str]) -> None:
-        flush(["SET LOCAL session_replication_role = 'replica'", *statements])
+    def flush_without_triggers(self: BaseDatabaseOperations, statements: Iterable[str]) -> None:
+        flush(self, ["SET LOCAL session_replication_role = 'replica'", *statements])
 
     operations.execute_sql_flush = flush_without_triggers  # type: ignore[assignment]
+    yield
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
 
 
 # --- broker, cache ---

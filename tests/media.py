@@ -67,7 +67,7 @@ def landscape(
 def encode(image: Image.Image, format: str = "JPEG", **options: object) -> bytes:
     """The image as a file; JPEG at a phone's usual quality."""
     out = BytesIO()
-    image.save(out, format=format, **({"quality": 90} if format == "JPEG" else {}), **options)  # type: ignore[arg-type]
+    image.save(out, format=format, **({"quality": 90} if format == "JPEG" else {}), **options)
     return out.getvalue()
 
 

@@ -63,7 +63,9 @@ def _start() -> None:
 
 
 def _take_own_place(worker: str) -> None:
-    os.environ["DATA_DIR"] = str(home().path / f"data-{worker}")
+    data = home().path / f"data-{worker}"
+    (data / "static").mkdir(parents=True, exist_ok=True)
+    os.environ["DATA_DIR"] = str(data)
     number = int(worker.removeprefix("gw")) if worker.startswith("gw") else 0
     os.environ["REDIS_URL"] = f"{os.environ['REDIS_URL'].rpartition('/')[0]}/{number % 16}"
 

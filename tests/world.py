@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from moderation import intake, pipeline
@@ -63,7 +64,8 @@ def build() -> World:
     }
     owners = ("admin", "uploader", "uploader2", "reviewer", "auditor", "outsider")
     keys = {f"{name}_key": issue(people[name].account, people[name]) for name in owners}
-    return World(acme=acme, globex=globex, key=issue(acme), **people, **keys)
+    everything: dict[str, Any] = {**people, **keys}
+    return World(acme=acme, globex=globex, key=issue(acme), **everything)
 
 
 @pytest.fixture
@@ -95,6 +97,11 @@ def rules(account: Account, *wanted: Rule, name: str = "house", default: bool = 
     policy = Policy.objects.create(account=account, name=name, is_default=default)
     policy.revise(wanted)
     return policy
+
+
+def upload(data: bytes, name: str = "photo.jpg") -> SimpleUploadedFile:
+    """A file for a form."""
+    return SimpleUploadedFile(name, data, "application/octet-stream")
 
 
 def send(

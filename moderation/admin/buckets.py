@@ -15,6 +15,9 @@ from moderation.models import Bucket
 class BucketForm(SameAccountForm[Bucket]):
     """The secret goes in and never comes out."""
 
+    endpoint_url = forms.URLField(
+        max_length=200, required=False, assume_scheme="https", help_text="Empty: files under DATA_DIR/buckets."
+    )
     secret_access_key = forms.CharField(
         required=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
@@ -51,7 +54,7 @@ class BucketAdmin(AccountScoped[Bucket]):
     list_display = ("name", "where", "can_read", "can_write", "created_at")
     list_select_related = ("account",)
     search_fields = ("name",)
-    fields = BucketForm.Meta.fields
+    fields = tuple(BucketForm.Meta.fields)
 
     @admin.display(description="where")
     def where(self, bucket: Bucket) -> str:

@@ -20,6 +20,7 @@ from moderation.models import EVENTS, DeliveryAttempt, OutboxMessage, WebhookEnd
 class WebhookForm(SameAccountForm[WebhookEndpoint]):
     """Where to, and which events."""
 
+    url = forms.URLField(max_length=500, assume_scheme="https", label="URL")
     events = forms.MultipleChoiceField(
         choices=[(event, event) for event in EVENTS],
         required=False,
@@ -61,7 +62,7 @@ class WebhookEndpointAdmin(AccountScoped[WebhookEndpoint]):
     @admin.display(description="signing secret")
     def signing_secret(self, endpoint: WebhookEndpoint) -> str:
         """The way to it."""
-        if endpoint.pk is None:
+        if endpoint._state.adding:
             return "made when this is saved"
         url = reverse("admin:moderation_webhookendpoint_secret", args=[endpoint.pk])
         return format_html('<a href="{}">Show the signing secret</a>', url)

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -41,7 +41,7 @@ class AccountAdmin(AccountScoped[Account]):
 class UserAdminPage(AccountScoped[User], UserAdmin[User]):
     """People.  Only superusers see superusers; nobody closes or demotes themselves."""
 
-    form = UserAdmin.form
+    form = UserChangeForm  # type: ignore[assignment]  # a ModelForm that is generic in its own way
     add_form = AdminUserCreationForm
     list_display = ("username", "role", "email", "is_active", "last_login")
     list_filter = ("role", "is_active")

@@ -20,6 +20,8 @@ NOT_SERVED = (
     "Nobody would see what these rules send to review: no active flow definition serves this policy. Save it without "
     "review rules, add it to the policies of a flow definition (Reviews, Flow definitions), then add the review rules."
 )
+# No flow definition can serve a policy that is not there yet.
+STARTING_RULES = tuple(rule for rule in DEFAULT_RULES if rule.outcome is not Outcome.REVIEW)
 
 
 class PolicyForm(SameAccountForm[Policy]):
@@ -40,7 +42,7 @@ class PolicyForm(SameAccountForm[Policy]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial["rules"] = _current_rules(self.instance) if self.instance.pk else DEFAULT_RULES
+        self.initial["rules"] = STARTING_RULES if self.instance._state.adding else _current_rules(self.instance)
 
     def clean_rules(self) -> tuple[Rule, ...]:
         """`review` needs people to go to."""
@@ -50,7 +52,7 @@ class PolicyForm(SameAccountForm[Policy]):
         return rules
 
     def _is_served(self) -> bool:
-        return self.instance.pk is not None and handoff.door().serves(self.instance)
+        return not self.instance._state.adding and handoff.door().serves(self.instance)
 
 
 @admin.register(Policy)
@@ -78,7 +80,7 @@ class PolicyAdmin(AccountScoped[Policy]):
     @admin.display(description="versions")
     def history(self, policy: Policy) -> str:
         """Every version with its author, its rules in words and how many verdicts followed from it."""
-        if policy.pk is None:
+        if policy._state.adding:
             return "-"
         versions = policy.versions.select_related("created_by").annotate(judged=Count("verdicts"))
         rows = [(version, in_words(version.parsed())) for version in versions.order_by("-number")[:VERSIONS_SHOWN]]

@@ -28,8 +28,12 @@ class RulesWidget(forms.Widget):
 
     needs_multipart_form = False
 
-    def value_from_datadict(self, data: Mapping[str, Any], files: MultiValueDict[str, Any], name: str) -> list[Row]:
-        """The rows that say anything, without those marked for removal."""
+    def value_from_datadict(
+        self, data: Mapping[str, Any], files: MultiValueDict[str, Any], name: str
+    ) -> list[Row] | None:
+        """The rows that say anything, without those marked for removal; None where no table was sent."""
+        if self.value_omitted_from_data(data, files, name):
+            return None
         columns = {each: _texts(data, f"{name}-{each}") for each in COLUMNS}
         removed = set(_texts(data, f"{name}-remove"))
         length = min(max(map(len, columns.values())), MAX_RULES + BLANK_ROWS + 1)
@@ -59,7 +63,9 @@ class RulesField(forms.Field):
 
     def to_python(self, value: list[Row] | None) -> tuple[Rule, ...]:
         """Parse what was typed."""
-        rows = [_row(row, number) for number, row in enumerate(value or [], 1)]
+        if value is None:
+            raise forms.ValidationError("The table of rules is missing.")
+        rows = [_row(row, number) for number, row in enumerate(value, 1)]
         try:
             return parse_rules(rows)
         except RuleError as error:

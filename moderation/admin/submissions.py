@@ -36,10 +36,6 @@ class SubmissionAdmin(ReadOnly[Submission]):
         ("Times", {"fields": ("created_at", "settled_at")}),
     )
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Submission]:
-        """With what the page of one submission names."""
-        return super().get_queryset(request).select_related("uploader", "access_key", "blob")
-
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Submission], search_term: str
     ) -> tuple[QuerySet[Submission], bool]:
@@ -129,10 +125,6 @@ class AnalysisAdmin(ReadOnly[Analysis]):
         ("created_at", "started_at", "finished_at"),
         "all_scores",
     )
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Analysis]:
-        """With what the page of one analysis names."""
-        return super().get_queryset(request).select_related("policy_version__policy")
 
     @admin.display(description="scores")
     def all_scores(self, analysis: Analysis) -> str:

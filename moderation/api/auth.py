@@ -2,15 +2,13 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, NotAuthenticated, PermissionDenied
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from moderation.aws.access_policy import permits
 from moderation.aws.arns import partition_of
@@ -18,6 +16,9 @@ from moderation.intake import Sender
 from moderation.models import AccessKey, Account, Submission
 from moderation.models.submission import SubmissionQuerySet
 from moderation.permissions import readable
+
+if TYPE_CHECKING:
+    from rest_framework.views import APIView  # which itself imports this module, by the settings' word
 
 SERVICE = "secondlook"
 
@@ -96,7 +97,7 @@ class MayCall(BasePermission):
     Asked before anything is fetched, so that a refusal says nothing of what exists.
     """
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Request, view: "APIView") -> bool:
         """True, or PermissionDenied that says whether the role or the key's policy stands in the way."""
         caller = caller_of(request)
         rights: Mapping[str, Right] = getattr(view, "rights", {})
@@ -108,18 +109,3 @@ class MayCall(BasePermission):
         if not caller.may(right.action, right.resource.format(**view.kwargs)):
             raise PermissionDenied(f"This key's access policy does not allow {SERVICE}:{right.action} here.")
         return True
-
-
-class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """How the OpenAPI document describes the tokens."""
-
-    target_class = BearerAuthentication
-    name = "token"
-
-    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
-        """HTTP bearer."""
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "description": "The `Token` that `manage.py access_key create` prints.",
-        }

@@ -1,6 +1,7 @@
 """One shape for every error of the REST face: RFC 9457 problem details, made by one exception handler."""
 
 import logging
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +21,7 @@ from moderation.intake import IdempotencyMismatch, IntakeError
 logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+FORM_TYPES = ("multipart/form-data",)
 ACCEPTED_TYPES = tuple(f"image/{name.lower()}" for name in ACCEPTED_FORMATS)
 
 _TITLES = {
@@ -123,13 +125,16 @@ def _of_api(exc: exceptions.APIException) -> Problem:
     headers = {}
     if header := getattr(exc, "auth_header", ""):
         headers["WWW-Authenticate"] = header
-    if isinstance(exc, exceptions.Throttled) and exc.wait:
-        headers["Retry-After"] = str(int(exc.wait) + 1)
+    if (seconds := getattr(exc, "wait", None)) is not None:
+        headers["Retry-After"] = str(math.ceil(seconds))
     if isinstance(exc, exceptions.ValidationError):
         told = tuple(_fields(exc.get_full_details()))
         return Problem(400, "invalid", "The request has inputs that cannot be used.", told, headers)
     code = str(exc.default_code)
-    return Problem(exc.status_code, code, str(exc.detail), (), headers)
+    told = ()
+    if isinstance(exc, exceptions.UnsupportedMediaType):
+        told = (FieldProblem("Content-Type", code, str(exc.detail), FORM_TYPES),)
+    return Problem(exc.status_code, code, str(exc.detail), told, headers)
 
 
 def _of_django(exc: Exception) -> Problem | None:

@@ -5,7 +5,7 @@ import django_filters
 from moderation.models import Submission
 
 
-class SubmissionFilter(django_filters.FilterSet):
+class SubmissionFilter(django_filters.FilterSet):  # type: ignore[misc]  # django-filter carries no types
     """`?status=`, `?source=`, `?external_id=`, `?created_after=`, `?created_before=`."""
 
     status = django_filters.ChoiceFilter(choices=Submission.Status.choices)

@@ -35,8 +35,8 @@ class NewestFirst(CursorPagination):
         """The cursor; DRF would hand a position that is no time to the database."""
         try:
             cursor: Cursor | None = super().decode_cursor(request)
-            if cursor and cursor.position is not None and parse_datetime(cursor.position) is None:
-                raise ValueError
+            if cursor and cursor.position is not None:
+                _check_moment(str(cursor.position))
         except (NotFound, ValueError) as error:
             raise ValidationError({"cursor": ["This is not the cursor of a page."]}, "invalid") from error
         return cursor
@@ -45,8 +45,24 @@ class NewestFirst(CursorPagination):
         """The page and the addresses of its neighbours."""
         return Response({"results": data, "next": self.get_next_link(), "previous": self.get_previous_link()})
 
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """The shape of a page."""
+        address = {"type": ["string", "null"], "format": "uri"}
+        names = ("results", "next", "previous")
+        return {
+            "type": "object",
+            "required": names,
+            "properties": {"results": schema, "next": address, "previous": address},
+        }
+
     def get_schema_operation_parameters(self, view: APIView) -> list[dict[str, Any]]:
         """As DRF's, with the bounds of `limit`."""
         parameters: list[dict[str, Any]] = super().get_schema_operation_parameters(view)
         bounds = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": self.page_size}
         return [{**each, "schema": bounds} if each["name"] == "limit" else each for each in parameters]
+
+
+def _check_moment(text: str) -> None:
+    moment = parse_datetime(text)
+    if moment is None or moment.tzinfo is None:
+        raise ValueError(f"{text!r} is not a moment")

@@ -14,6 +14,6 @@ class FormParser(MultiPartParser):
 
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
-    ) -> DataAndFiles[Any, Any]:
+    ) -> "DataAndFiles[Any, Any]":
         """Fields and files; ParseError."""
         return super().parse(stream, media_type, {**(parser_context or {}), "encoding": "utf-8"})

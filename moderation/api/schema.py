@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 from rest_framework import serializers
 
+from moderation.api.auth import BearerAuthentication
 from moderation.api.errors import MEDIA_TYPE, FieldProblem, Problem
 from moderation.api.serializers import SubmissionShown
 
@@ -15,6 +17,21 @@ _EXAMPLE = Problem(
     "The file is none of the accepted formats: JPEG, PNG.",
     (FieldProblem("file", "unsupported_format", "The file is none of …", ("image/jpeg", "image/png")),),
 )
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the OpenAPI document describes the tokens."""
+
+    target_class = BearerAuthentication
+    name = "token"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        """HTTP bearer."""
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "The `Token` that `manage.py access_key create` prints.",
+        }
 
 
 class ProblemErrors(serializers.Serializer[Any]):
@@ -36,7 +53,7 @@ class ProblemDetails(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     detail = serializers.CharField()
     instance = serializers.CharField(help_text="The path that was asked for.")
-    errors = ProblemErrors(many=True)
+    errors = ProblemErrors(many=True)  # type: ignore[assignment]  # a field of that name
 
 
 _WHEN = {

@@ -86,7 +86,7 @@ class NewSubmission(serializers.Serializer[Any]):
 class Media(serializers.Serializer[Submission]):
     """What is known of the picture."""
 
-    kind = serializers.ChoiceField(choices=Submission.Kind)
+    kind = serializers.ChoiceField(choices=Submission.Kind.choices)
     format = serializers.CharField(source="media_format", help_text="JPEG or PNG.")
     width = serializers.IntegerField(help_text="Pixels, the right way up.")
     height = serializers.IntegerField(help_text="Pixels, the right way up.")
@@ -107,7 +107,7 @@ class Label(serializers.Serializer[Detection]):
     """One label that was seen."""
 
     name = serializers.CharField(source="label")
-    parent = serializers.CharField(help_text="Empty on level 1.")
+    parent = serializers.CharField(help_text="Empty on level 1.")  # type: ignore[assignment]  # a field of that name
     level = serializers.IntegerField(min_value=1, max_value=3)
     confidence = serializers.FloatField(min_value=0, max_value=100)
     boxes = serializers.SerializerMethodField()
@@ -129,7 +129,7 @@ class Confidence(serializers.Serializer[Any]):
 class Because(serializers.Serializer[Any]):
     """A label and the rule that it set off."""
 
-    label = serializers.CharField()
+    label = serializers.CharField()  # type: ignore[assignment]  # a field of that name
     confidence = serializers.FloatField()
     rule = serializers.DictField()
 
@@ -137,8 +137,8 @@ class Because(serializers.Serializer[Any]):
 class VerdictShown(serializers.Serializer[Verdict]):
     """An answer: by policy or by people."""
 
-    outcome = serializers.ChoiceField(choices=Verdict.Outcome)
-    source = serializers.ChoiceField(choices=Verdict.Source)
+    outcome = serializers.ChoiceField(choices=Verdict.Outcome.choices)
+    source = serializers.ChoiceField(choices=Verdict.Source.choices)  # type: ignore[assignment]  # a field of that name
     because = Because(many=True)
     policy = serializers.CharField(allow_null=True)
     policy_version = serializers.IntegerField(allow_null=True)
@@ -169,9 +169,9 @@ class SubmissionSummary(serializers.Serializer[Submission]):
     """A submission in a list."""
 
     id = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=Submission.Status)
+    status = serializers.ChoiceField(choices=Submission.Status.choices)
     url = serializers.SerializerMethodField()
-    source = serializers.ChoiceField(choices=Submission.Source)
+    source = serializers.ChoiceField(choices=Submission.Source.choices)  # type: ignore[assignment]  # a field of that name
     external_id = serializers.CharField()
     filename = serializers.CharField()
     policy = serializers.CharField(source="policy.name")
@@ -201,13 +201,13 @@ class SubmissionShown(SubmissionSummary):
     def get_labels(self, submission: Submission) -> Any:
         """Those that were emitted, the surest first."""
         analysis = _newest(submission)
-        return Label(analysis.detections.all() if analysis else [], many=True).data
+        return [Label(each).data for each in analysis.detections.all()] if analysis else []
 
     @extend_schema_field(Confidence(many=True))
     def get_content_types(self, submission: Submission) -> Any:
         """Those that were emitted, the surest first."""
         analysis = _newest(submission)
-        return Confidence(analysis.content_types.all() if analysis else [], many=True).data
+        return [Confidence(each).data for each in analysis.content_types.all()] if analysis else []
 
     @extend_schema_field(VerdictShown(allow_null=True))
     def get_verdict(self, submission: Submission) -> Any:
@@ -254,7 +254,7 @@ class TaxonomyLabel(serializers.Serializer[Any]):
     """A label that the taxonomy knows, and what the engine's word on it rests on."""
 
     name = serializers.CharField()
-    parent = serializers.CharField(help_text="Empty on level 1.")
+    parent = serializers.CharField(help_text="Empty on level 1.")  # type: ignore[assignment]  # a field of that name
     level = serializers.IntegerField(min_value=1, max_value=3)
     description = serializers.CharField()
     evidence = serializers.ChoiceField(choices=[each.value for each in Evidence])

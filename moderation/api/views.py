@@ -77,7 +77,8 @@ class Submissions(RestView):
     @extend_schema(
         operation_id="list_submissions",
         summary="List submissions, the newest first",
-        responses={200: SubmissionSummary(many=True), **schema.problems(400)},
+        tags=["Submissions"],
+        responses={(200, "application/json"): SubmissionSummary(many=True), **schema.problems(400)},
     )
     def get(self, request: Request) -> Response:
         """One page of the submissions that the key may read."""
@@ -91,6 +92,7 @@ class Submissions(RestView):
         request={"multipart/form-data": NewSubmission},
         responses={202: schema.QUEUED, 200: schema.ANSWERED, **schema.problems(400, 413, 415, 422)},
         filters=False,
+        tags=["Submissions"],
     )
     def post(self, request: Request) -> Response:
         """Accepts one picture: 202, or 200 when the machine has answered within `wait` seconds."""
@@ -123,6 +125,7 @@ class OneSubmission(RestView):
         operation_id="get_submission",
         summary="Ask for a submission",
         responses={200: SubmissionShown, **schema.problems(404)},
+        tags=["Submissions"],
     )
     def get(self, request: Request, pk: UUID) -> Response:
         """Status, labels, verdicts and review of one submission."""
@@ -139,6 +142,7 @@ class LabelList(RestView):
     @extend_schema(
         operation_id="list_labels",
         summary="List all labels of the taxonomy",
+        tags=["Labels"],
         responses={200: Labels, 304: OpenApiResponse(description="Unchanged since that ETag."), **schema.problems()},
     )
     def get(self, request: Request) -> HttpResponseBase:
@@ -165,7 +169,7 @@ class Schema(SpectacularAPIView):
 
     authentication_classes = ()
     permission_classes = ()
-    renderer_classes = (OpenApiJsonRenderer, OpenApiYamlRenderer, OpenApiJsonRenderer2, OpenApiYamlRenderer2)
+    renderer_classes = [OpenApiJsonRenderer, OpenApiYamlRenderer, OpenApiJsonRenderer2, OpenApiYamlRenderer2]
 
 
 class Docs(SpectacularSwaggerSplitView):

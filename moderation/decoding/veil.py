@@ -11,7 +11,7 @@ from moderation.decoding.image import decode, display_copy
 from moderation.decoding.types import Limits
 
 # What is left of the longer side before it is blown up again: broad colours, no shapes.  Nobody can sharpen it back.
-DETAIL = 12
+DETAIL = 8
 
 
 def veiled(data: bytes | BinaryIO, side: int, limits: Limits | None = None) -> bytes:
@@ -22,7 +22,9 @@ def veiled(data: bytes | BinaryIO, side: int, limits: Limits | None = None) -> b
     coarse.thumbnail((DETAIL, DETAIL), Image.Resampling.BOX)
     scale = side / max(width, height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    smooth = coarse.resize(size, Image.Resampling.BICUBIC).filter(ImageFilter.GaussianBlur(math.ceil(side / DETAIL / 2)))
+    smooth = coarse.resize(size, Image.Resampling.BICUBIC).filter(
+        ImageFilter.GaussianBlur(math.ceil(side / DETAIL / 2))
+    )
     return _jpeg(smooth, quality=70)
 
 

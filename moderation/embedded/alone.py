@@ -10,7 +10,7 @@ from moderation.embedded.locks import Lock
 from moderation.embedded.processes import Identity, wait_until
 
 # A run whose `make` was killed notices within this time; it then needs some more to stop.
-NOTICE_SECONDS, STOP_SECONDS = 4.0, 60.0
+NOTICE_SECONDS, STOP_SECONDS = 2.0, 60.0
 _NAME = "up"
 
 

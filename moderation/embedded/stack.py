@@ -33,16 +33,15 @@ class Lease:
         starting.exclusive()
         try:
             self._users.shared()  # waits for a server that is just stopping
-            if not self.alive():
+            if not (self.alive() and listens(self.port)):
                 self._start(report)
         finally:
             starting.close()
 
     def alive(self) -> bool:
-        """Whether the server runs and answers."""
+        """Whether the server and its keeper run."""
         record = self._home.record(self._server.name)
-        running = all((found := Identity.read(record.get(part))) and found.alive() for part in ("keeper", "process"))
-        return running and listens(self.port)
+        return all((found := Identity.read(record.get(part))) and found.alive() for part in ("keeper", "process"))
 
     @property
     def port(self) -> int:

@@ -40,9 +40,13 @@ class Running:
 
 
 class Supervisor:
-    """Keeps programs running until :meth:`ask_to_stop`."""
+    """Keeps programs running until :meth:`ask_to_stop`.
 
-    def __init__(self, home: Home, say: Say) -> None:
+    A program that died is started again after ``first_pause`` seconds, twice as many after every further death.
+    """
+
+    def __init__(self, home: Home, say: Say, first_pause: float = 1.0) -> None:
+        self._first_pause = first_pause
         self._home = home
         self._say = say
         self._running: list[Running] = []
@@ -116,7 +120,7 @@ class Supervisor:
                 f"{name} ended {MAX_DEATHS} times within a minute, last with {_ending(code)}; giving up."
             )
         recent = sum(1 for death in running.deaths if now - death < WITHIN_SECONDS)
-        pause = 2.0 ** (recent - 1)
+        pause = self._first_pause * 2 ** (recent - 1)
         running.again_at = now + pause
         self._say(f"{name} ended unexpectedly ({_ending(code)}); starting it again in {pause:.0f} s")
 

@@ -47,7 +47,7 @@ class DefaultEngine:
         for frame in frames:
             if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.size == 0:
                 raise ValueError(f"a frame is (height, width, 3) uint8, not {frame.shape} {frame.dtype}")
-        with _out_of_memory_said_plainly(len(frames)), torch.inference_mode():
+        with out_of_memory_said_plainly(len(frames)), torch.inference_mode():
             return [fusion.findings(raw) for batch in _batches(frames) for raw in self._look(batch)]
 
     def warm_up(self) -> None:
@@ -68,10 +68,17 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 def _load(network: NetworkT, name: str, weights_dir: Path) -> NetworkT:
     """The network with its weights, frozen, laid out as CPUs convolve fastest."""
     try:
-        network.load_state_dict(weights.load(name, weights_dir))
+        tensors = {key: _laid_out(tensor) for key, tensor in weights.load(name, weights_dir).items()}
+        network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
         raise WeightsMismatch(f"The weights of {name} do not fit its network: {error}") from error
-    return network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    network.eval().requires_grad_(False)
+    return network
+
+
+def _laid_out(tensor: Tensor) -> Tensor:
+    """Channels last, for pictures and convolutions."""
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
 
 
 def _batches(frames: Sequence[Frame]) -> Iterator[Sequence[Frame]]:
@@ -79,12 +86,11 @@ def _batches(frames: Sequence[Frame]) -> Iterator[Sequence[Frame]]:
 
 
 def _stack(frames: Sequence[Frame], prepare: Callable[[Frame], preprocessing.Input]) -> Tensor:
-    batch = torch.from_numpy(np.stack([prepare(frame) for frame in frames]))
-    return batch.contiguous(memory_format=torch.channels_last)
+    return _laid_out(torch.from_numpy(np.stack([prepare(frame) for frame in frames])))
 
 
 @contextmanager
-def _out_of_memory_said_plainly(frames: int) -> Iterator[None]:
+def out_of_memory_said_plainly(frames: int) -> Iterator[None]:
     """torch reports a failed allocation on the CPU as a plain RuntimeError."""
     try:
         yield

@@ -43,22 +43,20 @@ _NAMES = tuple(name for name in TABLE if name)
 _FLAT = 4.0
 _NEAR = 12.0
 
+# As if every label of the table had been measured, and Illustrated had not.
+EVIDENCE: Mapping[str, Evidence] = {
+    **dict.fromkeys((*taxonomy.LABELS, *taxonomy.CONTENT_TYPES), Evidence.NOT_DETECTED),
+    **dict.fromkeys(with_ancestors(dict.fromkeys(_NAMES, 0.0)), Evidence.MEASURED),
+    "Illustrated": Evidence.INDIRECT,
+}
+
 
 class FakeEngine:
     """Deterministic; the interface of a real engine (`types.Engine`)."""
 
     name = "fake"
     version = EngineVersion(engine="fake-1", heads="none", calibration="none")
-
-    @property
-    def evidence(self) -> Mapping[str, Evidence]:
-        """As if every label of the table had been measured, and Illustrated had not."""
-        seen = with_ancestors({name: 0.0 for name in _NAMES})
-        return {
-            **{name: Evidence.MEASURED if name in seen else Evidence.NOT_DETECTED for name in taxonomy.LABELS},
-            "Animated": Evidence.NOT_DETECTED,
-            "Illustrated": Evidence.INDIRECT,
-        }
+    evidence = EVIDENCE
 
     def detect(self, frames: Sequence[Frame]) -> list[Findings]:
         """One `Findings` per frame: the patch's label and its ancestors at its confidence, the rest at 0."""

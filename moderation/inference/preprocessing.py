@@ -1,12 +1,12 @@
 """Every network's input, made from one decoded frame. The only place that knows how the networks want to see.
 
-The whole picture is squeezed into a square: what stands at the edge of a wide picture must not be cropped away, and a
-border would be seen as part of it. Each function takes a `Frame` and gives (3, side, side) float32.
+The whole picture is always seen: what stands at the edge of a wide one must not be cropped away. Each function takes a
+`Frame` and gives (3, side, side) float32.
 """
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from moderation.inference.networks.efficientnet_lite import SIZE as EFFICIENTNET_LITE_SIZE
 from moderation.inference.networks.open_nsfw import SIZE as OPEN_NSFW_SIZE
@@ -24,27 +24,41 @@ _OPEN_NSFW_WHOLE = 256
 
 
 def efficientnet_lite(frame: Frame) -> Input:
-    """260, bicubic, RGB less ImageNet's mean, over its deviation."""
-    return _planes((_square(frame, EFFICIENTNET_LITE_SIZE, Image.Resampling.BICUBIC) - _IMAGENET_MEAN) / _IMAGENET_STD)
+    """Squeezed to 260 x 260, bicubic; RGB less ImageNet's mean, over its deviation."""
+    squeezed = _resized(Image.fromarray(frame), EFFICIENTNET_LITE_SIZE, EFFICIENTNET_LITE_SIZE)
+    return _planes((np.asarray(squeezed, np.float32) - _IMAGENET_MEAN) / _IMAGENET_STD)
 
 
 def swiftformer(frame: Frame) -> Input:
-    """224, bilinear, RGB from 0 to 255: the network normalises by itself."""
-    return _planes(_square(frame, SWIFTFORMER_SIZE, Image.Resampling.BILINEAR))
+    """Fitted into 224 x 224 over a blurred copy of itself, as the weights' own package does; RGB from 0 to 255.
+
+    The network normalises by itself. Squeezed instead, wide surveillance footage looks like gore to it more often.
+    """
+    side = SWIFTFORMER_SIZE
+    image = Image.fromarray(frame)
+    fit = min(side / image.width, side / image.height)
+    width, height = max(1, round(image.width * fit)), max(1, round(image.height * fit))
+    whole = _resized(image, width, height)
+    if width != height:
+        behind = _resized(image, side, side).filter(ImageFilter.GaussianBlur(10))
+        behind.paste(whole, ((side - width) // 2, (side - height) // 2))
+        whole = behind
+    return _planes(np.asarray(whole, np.float32))
 
 
 def open_nsfw(frame: Frame) -> Input:
-    """256, bilinear, the middle 224 of it, BGR less Caffe's mean."""
+    """Squeezed to 256 x 256, bilinear, the middle 224 x 224 of it; BGR less Caffe's mean."""
     edge = (_OPEN_NSFW_WHOLE - OPEN_NSFW_SIZE) // 2
     middle = slice(edge, edge + OPEN_NSFW_SIZE)
-    whole = _square(frame, _OPEN_NSFW_WHOLE, Image.Resampling.BILINEAR)
-    return _planes(whole[middle, middle, ::-1] - _CAFFE_MEAN_BGR)
+    whole = _resized(Image.fromarray(frame), _OPEN_NSFW_WHOLE, _OPEN_NSFW_WHOLE, Image.Resampling.BILINEAR)
+    return _planes(np.asarray(whole, np.float32)[middle, middle, ::-1] - _CAFFE_MEAN_BGR)
 
 
-def _square(frame: Frame, side: int, resampling: Image.Resampling) -> Input:
+def _resized(
+    image: Image.Image, width: int, height: int, resampling: Image.Resampling = Image.Resampling.BICUBIC
+) -> Image.Image:
     # Halving first what is much too large costs a fraction and changes next to nothing.
-    image = Image.fromarray(frame).resize((side, side), resampling, reducing_gap=3.0)
-    return np.asarray(image, np.float32)
+    return image.resize((width, height), resampling, reducing_gap=3.0)
 
 
 def _planes(pixels: Input) -> Input:

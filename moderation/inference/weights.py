@@ -2,15 +2,14 @@
 
 The packages (requirements/weights.txt) are never imported: they bring code that is not needed here. Each file is read
 where it lies, and what was made of it is kept as safetensors in a cache folder. Several processes may convert at once:
-each writes its own file and renames it into place, and all files are the same.
+each writes its own file and renames it into place, and all hold the same.
 """
 
 import hashlib
 import importlib.util
-import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,16 +40,19 @@ class Source:
 
 
 def load(network: str, cache: Path) -> Tensors:
-    """The weights of `network` (a key of `SOURCES`) for `load_state_dict`, converted into `cache` if not there yet.
+    """The weights of `network` (a key of `SOURCES`) for `load_state_dict`; see `fetch`."""
+    return fetch(SOURCES[network], cache)
 
-    Raises WeightsMissing, WeightsMismatch, or EngineError when the cache folder cannot be used.
+
+def fetch(source: Source, cache: Path) -> Tensors:
+    """The converted weights, kept in `cache`; converted now if they are not there or damaged.
+
+    Raises WeightsMissing, WeightsMismatch, or EngineError ("weights_cache") when the folder cannot be used.
     """
-    source = SOURCES[network]
-    kept = cache / f"{network}-{source.sha256[:16]}-{CONVERSION}.safetensors"
+    kept = cache / f"{source.network}-{source.sha256[:16]}-{CONVERSION}.safetensors"
     try:
         return load_file(kept)
-    except (FileNotFoundError, SafetensorError):
-        # Not there, or damaged: either way it is made anew.
+    except (OSError, SafetensorError):
         return _convert(source, kept)
 
 
@@ -62,7 +64,7 @@ def find(source: Source) -> Path:
         if path.is_file():
             return path
     raise WeightsMissing(
-        f"The weights of {source.network} are not installed: they come in {source.requirement} (requirements/weights.txt)."
+        f"The weights of {source.network} are not there; they come in {source.requirement} (requirements/weights.txt)."
     )
 
 
@@ -89,7 +91,7 @@ def _convert(source: Source, kept: Path) -> Tensors:
             part = Path(file.name)
         try:
             save_file(tensors, part, metadata={"source": source.requirement, "sha256": source.sha256})
-            os.replace(part, kept)
+            part.replace(kept)
         finally:
             part.unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:
@@ -102,7 +104,7 @@ def _verify(source: Source, path: Path) -> None:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != source.sha256:
         raise WeightsMismatch(
-            f"{path.name} has sha256 {digest}, not {source.sha256}: install {source.requirement} (requirements/weights.txt)."
+            f"{path.name} has sha256 {digest}, not {source.sha256}: it is not that of {source.requirement}."
         )
 
 
@@ -111,21 +113,20 @@ def _verify(source: Source, path: Path) -> None:
 
 def _efficientnet_lite(path: Path) -> Tensors:
     """From a torch state dict; folds each batch normalisation (epsilon 1e-3) into the convolution before it."""
-    loaded: Tensors = torch.load(path, map_location="cpu", weights_only=True)
-    tensors = {"classifier.weight": loaded["_fc.weight"], "classifier.bias": loaded["_fc.bias"]}
-    for name in [name for name in loaded if name.endswith(("_conv.weight", "_conv_stem.weight", "_conv_head.weight"))]:
-        block, _, conv = name.removesuffix(".weight").rpartition(".")
-        ours, norm = _EFFICIENTNET_CONVS[conv]
-        if conv == "_project_conv" and f"{block}._bn2.weight" not in loaded:
-            raise WeightsMismatch(f"{path.name} lacks the normalisation of {name}.")
-        norm = f"{block}.{norm}".lstrip(".")
-        scale = loaded[f"{norm}.weight"].double() / (loaded[f"{norm}.running_var"].double() + 1e-3).sqrt()
-        ours = f"{block.replace('_blocks', 'blocks')}.{ours}".lstrip(".")
-        tensors[f"{ours}.weight"] = (loaded[name].double() * scale[:, None, None, None]).float()
-        tensors[f"{ours}.bias"] = (loaded[f"{norm}.bias"].double() - loaded[f"{norm}.running_mean"].double() * scale).float()
-    return tensors
+    theirs: Tensors = torch.load(path, map_location="cpu", weights_only=True)
+    ours = {"classifier.weight": theirs["_fc.weight"], "classifier.bias": theirs["_fc.bias"]}
+    for name in theirs:
+        match = re.fullmatch(r"(?:_(blocks\.\d+\.))?(_\w*conv\w*)\.weight", name)
+        if match:
+            block = match[1] or ""
+            conv, norm = _EFFICIENTNET_CONVS[match[2]]
+            scale, shift = _normalisation(theirs, name.replace(f"{match[2]}.weight", norm))
+            ours[f"{block}{conv}.weight"] = (theirs[name].double() * scale[:, None, None, None]).float()
+            ours[f"{block}{conv}.bias"] = shift.float()
+    return ours
 
 
+# Their name of a convolution: ours, and their name of the normalisation after it.
 _EFFICIENTNET_CONVS = {
     "_conv_stem": ("stem", "_bn0"),
     "_expand_conv": ("expand", "_bn0"),
@@ -133,6 +134,12 @@ _EFFICIENTNET_CONVS = {
     "_project_conv": ("project", "_bn2"),
     "_conv_head": ("head", "_bn1"),
 }
+
+
+def _normalisation(theirs: Tensors, norm: str) -> tuple[Tensor, Tensor]:
+    """What a batch normalisation multiplies each channel by and adds to it at inference."""
+    scale = theirs[f"{norm}.weight"].double() / (theirs[f"{norm}.running_var"].double() + 1e-3).sqrt()
+    return scale, theirs[f"{norm}.bias"].double() - theirs[f"{norm}.running_mean"].double() * scale
 
 
 def _swiftformer(path: Path) -> Tensors:
@@ -148,16 +155,19 @@ def _swiftformer(path: Path) -> Tensors:
     tensors["head_dist.bias"] = tensors["head.bias"].clone()
     tensors.pop("scalar_tensor_default")
     renamed = {re.sub(r"^stem\.3\.", "stem.2.", name): tensor for name, tensor in tensors.items()}
-    counters = {name.replace("running_mean", "num_batches_tracked") for name in renamed if name.endswith("running_mean")}
+    counters = {
+        name.replace("running_mean", "num_batches_tracked") for name in renamed if name.endswith("running_mean")
+    }
     return {**renamed, **{name: torch.tensor(0) for name in counters}}
 
 
 def _open_nsfw(path: Path) -> Tensors:
     """From ONNX; a convolution's place in the network is told by the name of its output."""
     graph = _read_onnx(path)
-    fc = {"weight": graph.tensors["fc_nsfw/MatMul/ReadVariableOp:0"].T}
-    fc["bias"] = graph.tensors["fc_nsfw/BiasAdd/ReadVariableOp:0"]
-    tensors = {f"fc.{name}": tensor for name, tensor in fc.items()}
+    tensors = {
+        "fc.weight": graph.tensors["fc_nsfw/MatMul/ReadVariableOp:0"].T,
+        "fc.bias": graph.tensors["fc_nsfw/BiasAdd/ReadVariableOp:0"],
+    }
     for node in graph.nodes:
         if node.op_type == "Conv":
             place = re.match(r"bn_(?:1|stage(\d)_block(\d)_(\w+))/", node.output[0])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 
 from django import template
 from django.template.context import Context
@@ -121,6 +122,12 @@ def chief_labels(submission: Submission, most: int = 2) -> list[Detection]:
 def topics(analysis: Analysis) -> list[str]:
     """The level-1 labels found: what to expect, without detail."""
     return [found.label for found in analysis.detections.all() if found.level == 1]
+
+
+@register.filter
+def when(text: str | None) -> datetime | None:
+    """The moment an ISO 8601 text names."""
+    return datetime.fromisoformat(text) if text else None
 
 
 def _most_specific(detections: Iterable[Detection]) -> list[Detection]:

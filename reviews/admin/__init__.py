@@ -1,5 +1,5 @@
 """The review app's pages at /admin/."""
 
-from reviews.admin import flows, teams
+from reviews.admin import flows, loops, teams, truth
 
-__all__ = ["flows", "teams"]
+__all__ = ["flows", "loops", "teams", "truth"]

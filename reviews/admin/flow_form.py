@@ -4,11 +4,9 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from django import forms
-from django.db.models import QuerySet
 
 from moderation.admin.scoping import SameAccountForm
-from moderation.models import Account, Policy
-from moderation.policies import Outcome
+from moderation.models import Account
 from moderation.storage import LocationInvalid, locate
 from reviews.conditions import ConditionError, Conditions, describe, parse, warnings
 from reviews.models import FlowDefinition
@@ -53,9 +51,6 @@ class FlowForm(SameAccountForm[FlowDefinition]):
         cleaned = super().clean()
         if cleaned.get("conditions") and cleaned.get("request_source") == FlowDefinition.RequestSource.CUSTOM:
             self.add_error("conditions", "A custom task has no labels to check: leave the conditions empty.")
-        policies: QuerySet[Policy] | None = cleaned.get("policies")
-        if policies is not None:
-            self._check_policies(policies)
         return cleaned
 
     @cached_property
@@ -87,15 +82,6 @@ class FlowForm(SameAccountForm[FlowDefinition]):
             raise forms.ValidationError(f"The account has no bucket {name[:100]!r}.")
         if not bucket.can_write:
             raise forms.ValidationError(f"The bucket {bucket.name} may not be written.")
-
-    def _check_policies(self, policies: "QuerySet[Policy]") -> None:
-        """`review` always has somewhere to go."""
-        if not self.instance.pk:
-            return
-        dropped = Policy.objects.filter(flow_definitions=self.instance).exclude(pk__in=policies)
-        for policy in dropped.exclude(flow_definitions__in=FlowDefinition.objects.exclude(pk=self.instance.pk)):
-            if any(rule.outcome is Outcome.REVIEW for version in policy.versions.all()[:1] for rule in version.parsed()):
-                self.add_error("policies", f"{policy} asks for review and would be left without a flow definition.")
 
 
 class Tried:

@@ -167,11 +167,19 @@ class HumanLoopAdmin(ReadOnly[HumanLoop]):
                 "loops": queryset.filter(status__in=HumanLoop.OPEN),
             }
             return TemplateResponse(request, "admin/reviews/humanloop/stop.html", context)
-        stopped = [loop for loop in queryset if loops.stop(loop)]
+        stopped = [loop for loop in queryset if _stop(loop)]
         for loop in stopped:
             self.log_change(request, loop, "Stopped.")
         self.message_user(request, f"{len(stopped)} stopped.", messages.SUCCESS)
         return None
+
+
+def _stop(loop: HumanLoop) -> bool:
+    try:
+        loops.stop(loop.pk)
+    except loops.LoopFinished:
+        return False
+    return True
 
 
 class OfLoop(ReadOnly[Any]):

@@ -95,9 +95,15 @@ class FlowDefinitionQuerySet(models.QuerySet["FlowDefinition"]):
 
     def taking(self, policy: Policy) -> "FlowDefinitionQuerySet":
         """The active ones for moderation that list the policy, the oldest first: that one takes its `review`."""
-        return self.filter(
-            policies=policy, status=FlowDefinition.Status.ACTIVE, request_source=FlowDefinition.RequestSource.MODERATION
-        ).order_by("pk")
+        return (
+            self.filter(
+                policies=policy,
+                status=FlowDefinition.Status.ACTIVE,
+                request_source=FlowDefinition.RequestSource.MODERATION,
+            )
+            .select_related("account")
+            .order_by("pk")
+        )
 
     def worked_by(self, user: User) -> "FlowDefinitionQuerySet":
         """Those whose work team the person is in."""

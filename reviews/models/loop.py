@@ -154,6 +154,15 @@ class HumanLoop(models.Model):
         selected = set() if self.is_audit else {label["name"] for label in self.selected_labels}
         return tuple(each.name for each in taxonomy.LABELS.values() if each.level == 1 or each.name in selected)
 
+    def submissions(self) -> "models.QuerySet[Submission]":
+        """Those that its answer decides: the one it was opened for, and the same input sent again."""
+        joined = Analysis.objects.filter(routings__joined_loop=self).values("submission")
+        return Submission.objects.filter(Q(pk=self.submission_id) | Q(pk__in=joined))
+
+    def close_open_seats(self) -> None:
+        """Nobody else is asked: the reviewers' seats that nobody holds close."""
+        self.tasks.filter(state="open", kind="reviewer").update(state="closed")
+
     def standing_decisions(self) -> "models.QuerySet[Decision]":
         """The answers that count: neither taken back nor the taking back itself; the first first."""
         return self.decisions.filter(withdrawn=False, superseded_by=None).select_related("task", "reviewer")

@@ -155,7 +155,6 @@ class Decision(models.Model):
 class UnsentAnswer(models.Model):
     """An answer that came too late for its seat, kept for the person who typed it; one per person and loop."""
 
-    id = models.UUIDField(primary_key=True, editable=False, help_text="The id that the browser gave the answer.")
     loop = models.ForeignKey(HumanLoop, models.CASCADE, related_name="unsent_answers")
     reviewer = models.ForeignKey(User, models.CASCADE, related_name="unsent_answers")
     outcome = models.CharField(max_length=8, choices=Decision.Outcome, blank=True)

@@ -6,10 +6,9 @@ class CopyText extends HTMLElement {
     if (!navigator.clipboard || this.querySelector("button")) return;
     const button = document.createElement("button");
     button.type = "button";
-    button.className = "button small";
     button.textContent = this.dataset.label;
     button.addEventListener("click", () => this.#copy(button));
-    this.append(button);
+    this.querySelector("h3").after(button);
   }
 
   async #copy(button) {

@@ -1,1 +1,1 @@
-"""The networks as plain torch modules: each file is one network, read in one sitting; weights come from `weights.py`."""
+"""The networks as plain torch modules, one file each; their weights come from `weights.py`."""

@@ -68,8 +68,8 @@ class Block(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu6(self.expand(x), inplace=True) if self.expand is not None else x
-        y = self.project(functional.relu6(self.depthwise(y), inplace=True))
+        wide = functional.relu6(self.expand(x), inplace=True) if self.expand is not None else x
+        y: Tensor = self.project(functional.relu6(self.depthwise(wide), inplace=True))
         return x + y if self.residual else y
 
 

@@ -18,14 +18,11 @@ STAGES = ((48, 3), (64, 3), (168, 9), (224, 6))
 
 
 class LayerScale(nn.Module):
-    """One learned factor per channel."""
+    """One learned factor per channel, for its owner to multiply by."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.gamma = nn.Parameter(torch.ones(channels, 1, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.gamma
 
 
 class ConvEncoder(nn.Module):
@@ -39,7 +36,8 @@ class ConvEncoder(nn.Module):
         self.layer_scale = LayerScale(channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.layer_scale(self.pwconv2(functional.gelu(self.pwconv1(self.dwconv(x)))))
+        y: Tensor = self.pwconv2(functional.gelu(self.pwconv1(self.dwconv(x))))
+        return x + y * self.layer_scale.gamma
 
 
 class Mlp(nn.Module):
@@ -52,7 +50,8 @@ class Mlp(nn.Module):
         self.fc2 = nn.Conv2d(channels * 4, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(functional.gelu(self.fc1(self.norm1(x))))
+        out: Tensor = self.fc2(functional.gelu(self.fc1(self.norm1(x))))
+        return out
 
 
 class AdditiveAttention(nn.Module):
@@ -72,7 +71,8 @@ class AdditiveAttention(nn.Module):
         key = functional.normalize(self.to_key(x), dim=-1)
         weights = functional.normalize(query @ self.w_g * self.scale, dim=1)
         overall = (weights * query).sum(dim=1, keepdim=True)
-        return self.final(self.proj(overall * key) + query)
+        out: Tensor = self.final(self.proj(overall * key) + query)
+        return out
 
 
 class AttentionEncoder(nn.Module):
@@ -89,9 +89,22 @@ class AttentionEncoder(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.local_representation(x)
         n, c, h, w = x.shape
-        attended = self.attn(x.flatten(2).transpose(1, 2))
-        x = x + self.layer_scale_1(attended.transpose(1, 2).reshape(n, c, h, w))
-        return x + self.layer_scale_2(self.linear(x))
+        attended: Tensor = self.attn(x.flatten(2).transpose(1, 2))
+        x = x + attended.transpose(1, 2).reshape(n, c, h, w) * self.layer_scale_1.gamma
+        mixed: Tensor = self.linear(x)
+        return x + mixed * self.layer_scale_2.gamma
+
+
+class Downsample(nn.Module):
+    """Halves width and height."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.proj = nn.Conv2d(inputs, outputs, 3, 2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.proj(x)
+        return out
 
 
 class Stage(nn.Module):
@@ -106,15 +119,6 @@ class Stage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.blocks(self.downsample(x))
         return out
-
-
-class Downsample(nn.Module):
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.proj = nn.Conv2d(inputs, outputs, 3, 2, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.proj(x)
 
 
 class SwiftFormerS(nn.Module):

@@ -4,9 +4,10 @@ import argparse
 import os
 import signal
 import sys
+import threading
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,22 +44,18 @@ class Command(BaseCommand):
         """Run until Ctrl-C or SIGTERM.  CommandError when something cannot be started or keeps dying."""
         home = Home(settings.DATA_DIR)
         supervisor = Supervisor(home, self._say)
-        parent = os.getppid()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # ignored under nohup
                 signal.signal(number, lambda *_: supervisor.ask_to_stop())
-
-        def tick() -> None:
-            if options["with_parent"] and os.getppid() != parent:
-                supervisor.ask_to_stop()
-
         try:
             with alone(home, settings.PORT, lambda: supervisor.stopping, self._say):
-                self._run(home, supervisor, tick, options)
+                if options["with_parent"]:
+                    threading.Thread(target=_stop_with_parent, args=(home, supervisor), daemon=True).start()
+                self._run(home, supervisor, options)
         except EmbeddedError as error:
             raise CommandError(str(error)) from None
 
-    def _run(self, home: Home, supervisor: Supervisor, tick: Callable[[], None], options: dict[str, Any]) -> None:
+    def _run(self, home: Home, supervisor: Supervisor, options: dict[str, Any]) -> None:
         if not can_bind(settings.BIND, settings.PORT):
             raise EmbeddedError(
                 f"Port {settings.PORT} on {settings.BIND} is in use or not allowed. "
@@ -74,7 +71,7 @@ class Command(BaseCommand):
                 self._say(f"{lease.title} is ready on port {lease.port}")
             try:
                 self._prepare(supervisor)
-                self._serve(supervisor, leases, tick, worker=not options["no_worker"])
+                self._serve(supervisor, leases, worker=not options["no_worker"])
             finally:
                 self._say("Stopping.")
                 note_stopping(home)
@@ -88,7 +85,7 @@ class Command(BaseCommand):
         if not supervisor.stopping and "bootstrap" in get_commands():
             supervisor.run_once(_manage("bootstrap"), lambda line: line)
 
-    def _serve(self, supervisor: Supervisor, leases: list[Lease], tick: Callable[[], None], *, worker: bool) -> None:
+    def _serve(self, supervisor: Supervisor, leases: list[Lease], *, worker: bool) -> None:
         if supervisor.stopping:
             return
         for program in [web(), *(workers() if worker else [])]:
@@ -98,7 +95,6 @@ class Command(BaseCommand):
 
         def look() -> None:
             nonlocal welcomed
-            tick()
             self._look_after(leases, before)
             if not welcomed and _answers(f"http://{_host()}:{settings.PORT}/healthz"):
                 welcomed = True
@@ -126,6 +122,14 @@ class Command(BaseCommand):
             self.stdout.flush()
         except OSError:  # the terminal is gone; the work is not
             pass
+
+
+def _stop_with_parent(home: Home, supervisor: Supervisor) -> None:
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(0.3)
+    note_stopping(home)
+    supervisor.ask_to_stop()
 
 
 def web() -> Program:

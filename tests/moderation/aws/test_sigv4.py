@@ -199,7 +199,7 @@ def test_a_flipped_byte_of_a_signed_header_is_refused(sent, data):
     signed = sigv4.read_claim(sent.headers).signed_headers
     name, value = data.draw(st.sampled_from([pair for pair in sent.headers if pair[0].lower() in signed]))
     changed = flip(data, value)
-    if changed.strip() != value.strip():
+    if changed.strip(" \t") != value.strip(" \t"):
         refusal(with_header(sent, name, changed))
 
 
@@ -385,7 +385,25 @@ def test_the_digest_header_must_be_the_bodys():
     body = b'{"Image":{"Bytes":"YWJj"}}'
     for digest in ("UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", hashlib.sha256(b"").hexdigest(), ""):
         sent = sign("POST", "/", JS_HEADERS | {"x-amz-content-sha256": digest}, body, "rekognition")
-        assert refusal(sent)[0] == "InvalidSignatureException"
+        expected = "The provided 'x-amz-content-sha256' header does not match what was computed."
+        assert refusal(sent) == ("InvalidSignatureException", expected)
+
+
+def test_a_method_in_another_spelling_is_another_method():
+    assert refusal(replace(POST, method="post"))[0] == "InvalidSignatureException"
+
+
+@pytest.mark.parametrize("space", ["\xa0", "\x85", "\x0b"])
+def test_only_spaces_are_trimmed(space):
+    sent = KNOWN_GOOD["spaces in a header"]
+    assert refusal(with_header(sent, "x-amz-meta", f"two spaces{space}"))[0] == "InvalidSignatureException"
+    assert refusal(with_header(sent, "x-amz-meta", f"two{space}spaces"))[0] == "InvalidSignatureException"
+
+
+def test_a_signed_header_that_is_gone_is_refused():
+    sent = sign("GET", "/human-loops", {"x-empty": ""})
+    assert verify(sent)
+    assert refusal(without_header(sent, "x-empty"))[0] == "InvalidSignatureException"
 
 
 @pytest.mark.parametrize(
