@@ -1,4 +1,4 @@
-"""The copies of a stored picture that people are shown.  Made when first asked for, kept beside the blob, removed with it.
+"""The copies of a stored picture that people are shown: made when first asked for, kept, removed with the blob.
 
 Nobody is ever sent the uploaded file itself: a copy is decoded and encoded anew, the right way up and without metadata.
 """
@@ -28,7 +28,7 @@ class Variant(StrEnum):
 
 
 def read(blob: Blob, variant: Variant) -> bytes:
-    """The copy as a JPEG; made and stored on the first call.  Raises MediaError, and OSError when the blob's file is gone."""
+    """The copy as a JPEG; made on the first call.  Raises MediaError; OSError when the blob's file is gone."""
     name = _name(blob, variant)
     try:
         with default_storage.open(name) as file:

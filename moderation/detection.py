@@ -1,5 +1,6 @@
 """From a stored submission to findings: fetch the bytes, decode, run the engine.  No transaction is open here."""
 
+import logging
 import threading
 from dataclasses import replace
 
@@ -7,9 +8,11 @@ from django.conf import settings
 
 from moderation.decoding.image import Decoded, decode
 from moderation.inference import registry
-from moderation.inference.types import Box, Engine, Findings, LabelScore
+from moderation.inference.types import Box, Engine, EngineError, Findings, LabelScore
 from moderation.intake import DECODE_SHORT_SIDE, limits
 from moderation.models import Submission
+
+logger = logging.getLogger(__name__)
 
 # torch runs one forward on all its threads; two at once only fight for the same cores.
 _one_forward = threading.Lock()
@@ -24,6 +27,14 @@ class MediaGone(Exception):
 def engine() -> Engine:
     """The engine of this installation, loaded on first use."""
     return registry.load(settings.ENGINE, settings.WEIGHTS_DIR)
+
+
+def warm_up() -> None:
+    """Load the engine and run it once; what goes wrong is logged, told by /readyz, and tried again on first use."""
+    try:
+        engine().warm_up()
+    except EngineError as error:
+        logger.warning("the engine cannot be loaded: %s", error)
 
 
 def detect(submission: Submission, decoded: Decoded | None = None) -> Findings:

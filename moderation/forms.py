@@ -16,6 +16,9 @@ from moderation.models.submission import SubmissionQuerySet
 
 PAGE_SIZE = 24
 
+_GONE = _("This page of the list is no longer there.")
+_NO_PICTURE = _("Choose at least one picture.")
+
 
 class FilesInput(forms.FileInput):
     """A file input that takes several files."""
@@ -33,8 +36,7 @@ class FilesField(forms.FileField):
 
     def clean(self, data: Any, initial: Any = None) -> Any:
         """Each file checked as Django checks one; a list."""
-        files = data if isinstance(data, list | tuple) else [data]
-        return [super(FilesField, self).clean(file, initial) for file in files]
+        return [super(FilesField, self).clean(file, initial) for file in data or [None]]
 
 
 class UploadForm(forms.Form):
@@ -42,20 +44,20 @@ class UploadForm(forms.Form):
 
     upload_id = forms.UUIDField(widget=forms.HiddenInput, initial=uuid.uuid4)
     policy = forms.ChoiceField(label=_("Policy"), required=False)
-    files = FilesField(
-        label=_("Pictures"),
-        error_messages={"required": _("Choose at least one picture."), "invalid": _("Choose at least one picture.")},
-    )
+    pictures = FilesField(label=_("Pictures"), error_messages={"required": _NO_PICTURE, "invalid": _NO_PICTURE})
 
     def __init__(
         self,
         account: Account,
         data: MultiValueDict[str, str] | None = None,
-        files: MultiValueDict[str, UploadedFile] | None = None,
+        files: MultiValueDict[str, UploadedFile[bytes]] | None = None,
     ) -> None:
         super().__init__(data, files)
-        policies = Policy.objects.filter(account=account, versions__isnull=False).distinct().order_by("-is_default", "name")
-        choices = [("" if policy.is_default else policy.name, policy.name) for policy in policies]
+        policies = Policy.objects.filter(account=account, versions__isnull=False).distinct()
+        choices = [
+            ("" if policy.is_default else policy.name, policy.name)
+            for policy in policies.order_by("-is_default", "name")
+        ]
         field = self.fields["policy"]
         assert isinstance(field, forms.ChoiceField)
         field.choices = choices if choices and not choices[0][0] else [("", _("default")), *choices]
@@ -63,15 +65,20 @@ class UploadForm(forms.Form):
     def submission_ids(self) -> Sequence[uuid.UUID]:
         """An id for each file, the same when the form is sent again."""
         upload_id: uuid.UUID = self.cleaned_data["upload_id"]
-        return [uuid.uuid5(upload_id, str(place)) for place in range(len(self.cleaned_data["files"]))]
+        return [uuid.uuid5(upload_id, str(place)) for place in range(len(self.cleaned_data["pictures"]))]
 
 
 class SubmissionFilter(forms.Form):
     """What of the list is wanted, and from where on."""
 
     q = forms.CharField(label=_("File name or id"), required=False, max_length=200)
-    status = forms.ChoiceField(label=_("Status"), required=False, choices=[("", _("Any status")), *Submission.Status.choices])
-    cursor = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    status = forms.ChoiceField(
+        label=_("Status"),
+        required=False,
+        choices=[("", _("Any status")), *Submission.Status.choices],
+        error_messages={"invalid_choice": _("There is no such status.")},
+    )
+    cursor = forms.UUIDField(required=False, widget=forms.HiddenInput, error_messages={"invalid": _GONE})
 
     def page(self, submissions: SubmissionQuerySet) -> tuple[list[Submission], uuid.UUID | None]:
         """The rows of this page, newest first, and the cursor of the next page: the id of its last row."""
@@ -97,7 +104,7 @@ class SubmissionFilter(forms.Form):
             return wanted
         last = submissions.filter(pk=cursor).first()
         if last is None:
-            self.add_error(None, _("This page of the list is no longer there."))
+            self.add_error(None, _GONE)
             return wanted.none()
         # The first condition says nothing new; it lets the index find the place.
         at = last.created_at

@@ -1,7 +1,8 @@
 """Pictures for signed-in people: short-lived signed addresses, and copies instead of uploads.
 
-An address alone opens nothing: it names the person it was made for, and that person must be signed in and still be allowed to
-see the submission.  Another way to earn a look, such as a seat in a review, signs addresses of its own and answers with `respond`.
+An address alone opens nothing: it names the person it was made for, and that person must be signed in and still be
+allowed to see the submission.  Another way to earn a look, such as a seat in a review, signs addresses of its own and
+answers with `respond`.
 """
 
 from uuid import UUID
@@ -44,7 +45,7 @@ def media(request: HttpRequest, token: str) -> HttpResponse:
 
 
 def respond(submission: Submission, variant: Variant) -> HttpResponse:
-    """The copy as a response that no cache keeps; Http404 when there is no picture.  The caller has checked who asks."""
+    """The copy as a response that no cache keeps; Http404 without a picture.  The caller has checked who asks."""
     if submission.blob is None:
         raise Http404("The picture was not kept.")
     try:

@@ -1,7 +1,7 @@
 """Who may open which page, by role.
 
-Reviewers have no pages of submissions: they meet an item through a seat they hold, so that they stay blind to what the machine,
-the policy and others said of it before.
+Reviewers have no pages of submissions: they meet an item through a seat they hold, and so stay blind to what policy and
+people said of it before.
 """
 
 from collections.abc import Callable
@@ -34,15 +34,15 @@ View = Callable[Concatenate[PersonRequest, Rest], HttpResponseBase]
 
 
 def only(*roles: User.Role) -> Callable[[View[Rest]], Callable[..., HttpResponseBase]]:
-    """A view for signed-in people with one of the roles: others get the sign-in page, or 403 with the roles in words."""
+    """A view for signed-in people with one of the roles: others sign in first, or get 403 with the roles in words."""
 
     def decorate(view: View[Rest]) -> Callable[..., HttpResponseBase]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Rest.args, **kwargs: Rest.kwargs) -> HttpResponseBase:
             person = cast(PersonRequest, request)
             if not person.user.has_role(*roles):
-                named = ", ".join(role.label for role in roles)
-                raise PermissionDenied(_("This page is for people with one of these roles: %(roles)s.") % {"roles": named})
+                named = {"roles": ", ".join(role.label for role in roles)}
+                raise PermissionDenied(_("This page is for people with one of these roles: %(roles)s.") % named)
             return view(person, *args, **kwargs)
 
         return login_required(guarded)

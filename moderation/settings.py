@@ -104,6 +104,8 @@ CELERY_TASK_ROUTES = {"moderation.tasks.moderate": {"queue": "images"}}
 CELERY_BEAT_SCHEDULE = {
     "sweep-analyses": {"task": "moderation.tasks.sweep_analyses", "schedule": 15.0},
     "send-outbox": {"task": "moderation.tasks.send_outbox", "schedule": 5.0},
+    "complete-loops": {"task": "reviews.tasks.complete_loops", "schedule": 5.0},
+    "sweep-seats": {"task": "reviews.tasks.sweep_seats", "schedule": 15.0},
     "sweep-uploads": {"task": "moderation.tasks.sweep_blobs", "schedule": 3600.0},
 }
 
@@ -209,6 +211,8 @@ EMIT_MIN_CONFIDENCE = env.number("EMIT_MIN_CONFIDENCE", 50)
 UNDO_GRACE_SECONDS = env.number("UNDO_GRACE_SECONDS", 60)
 
 REVIEW_DOOR = "reviews.activation"
+REVIEW_LEASE_SECONDS = env.number("REVIEW_LEASE_SECONDS", 600)
+MAX_OPEN_LOOPS = env.number("MAX_OPEN_LOOPS", 0)  # per account; 0: as many as come
 
 WEBHOOK_TIMEOUT_SECONDS = env.number("WEBHOOK_TIMEOUT_SECONDS", 10)
 WEBHOOK_MAX_ATTEMPTS = env.number("WEBHOOK_MAX_ATTEMPTS", 12)

@@ -27,12 +27,12 @@ class Sent:
 
 def receive(user: User, form: UploadForm) -> list[Sent]:
     """Take the files of a valid form, each for itself: one that is refused does not hold the others back."""
-    files: list[UploadedFile] = form.cleaned_data["files"]
+    files: list[UploadedFile[bytes]] = form.cleaned_data["pictures"]
     pairs = zip(files, form.submission_ids(), strict=True)
     return [_receive(user, file, pk, form.cleaned_data["policy"]) for file, pk in pairs]
 
 
-def _receive(user: User, file: UploadedFile, pk: UUID, policy: str) -> Sent:
+def _receive(user: User, file: UploadedFile[bytes], pk: UUID, policy: str) -> Sent:
     name = intake.clean_filename(file.name or "")
     # Before the file is read: whatever its size, it waits on the disk.
     if (file.size or 0) > settings.UPLOAD_MAX_BYTES:

@@ -22,6 +22,7 @@ urlpatterns = [
     path("api/v1/", include("moderation.api.urls")),
     path("", include("moderation.page_urls")),
     path("media/", include("moderation.media_urls")),
+    path("review/", include("reviews.urls")),
     path("accounts/", include("moderation.account_urls")),
     path("admin/", admin.site.urls),
 ]

@@ -67,12 +67,13 @@ def upload(request: PersonRequest) -> HttpResponse:
         return render(request, "moderation/upload.html", {"form": UploadForm(request.user.account), **_limits()})
     form = UploadForm(request.user.account, request.POST, request.FILES)
     sent = uploads.receive(request.user, form) if form.is_valid() else []
-    failed = not sent or any(each.error for each in sent)
+    taken = [each.submission for each in sent if each.submission]
+    failed = not sent or len(taken) < len(sent)
     if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
         answers = [_upload_json(each) for each in sent]
         return JsonResponse({"files": answers, "errors": form.errors}, status=400 if failed else 201)
     if not failed and len(sent) == 1:
-        return redirect("submission", sent[0].submission.pk)
+        return redirect("submission", taken[0].pk)
     again = form if form.errors else UploadForm(request.user.account)
     context = {"form": again, "sent": sent, **_limits()}
     return render(request, "moderation/upload.html", context, status=400 if failed else 200)
@@ -132,10 +133,17 @@ def submission_picture(request: PersonRequest, pk: UUID, variant: str) -> HttpRe
 @never_cache
 @require_safe
 def submission_status(request: PersonRequest, pk: UUID) -> JsonResponse:
-    """Where a submission stands, for pages that wait for it: its status, whether work goes on, and the result as HTML."""
+    """Where a submission stands, for pages that wait for it: its status, whether work goes on, the result as HTML."""
     found = get_object_or_404(_detailed(readable(request.user)), pk=pk)
-    html = render_to_string("moderation/_result.html", {"submission": found, "analysis": found.latest_analysis()}, request)
-    return JsonResponse({"id": str(found.pk), "status": found.status, "working": found.status in WORKING, "result": html})
+    context = {"submission": found, "analysis": found.latest_analysis()}
+    return JsonResponse(
+        {
+            "id": str(found.pk),
+            "status": found.status,
+            "working": found.status in WORKING,
+            "result": render_to_string("moderation/_result.html", context, request),
+        }
+    )
 
 
 def _limits() -> dict[str, int]:
@@ -156,7 +164,8 @@ def _listed(submissions: SubmissionQuerySet) -> SubmissionQuerySet:
 
 def _with_thumbnails(user: User, rows: list[Submission]) -> list[dict[str, object]]:
     return [
-        {"submission": row, "thumbnail": media_url(user, row, Variant.THUMB_VEILED) if row.blob_id else ""} for row in rows
+        {"submission": row, "thumbnail": media_url(user, row, Variant.THUMB_VEILED) if row.blob_id else ""}
+        for row in rows
     ]
 
 

@@ -35,7 +35,7 @@ from moderation.policies import Outcome
 from reviews import loops, settlement
 from reviews.conditions import ConditionError
 from reviews.models import FlowDefinition, HumanLoop, ReviewQueue, Routing, WorkTeam
-from reviews.routing import Route, dump_trace, evaluated, read_conditions, replayed
+from reviews.routing import Route, evaluated, read_conditions, replayed, trace_json
 
 logger = logging.getLogger(__name__)
 
@@ -153,7 +153,7 @@ def _without_conditions(route: Route, by_policy: bool) -> tuple[Activation, bool
 
 def _activation(loop: HumanLoop) -> Activation:
     trace = loop.routing.trace if loop.routing else None
-    return Activation(loop.arn, (Routing.Reason.CONDITIONS.value,), dump_trace(trace))
+    return Activation(loop.arn, (Routing.Reason.CONDITIONS.value,), trace_json(trace))
 
 
 def _by_policy(analysis: Analysis, flows: Sequence[FlowDefinition], wanted: bool) -> bool:

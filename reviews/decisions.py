@@ -19,6 +19,7 @@ from django.utils import timezone
 from moderation import taxonomy
 from moderation.models import User
 from reviews import loops
+from reviews.evidence import evidence
 from reviews.models import Decision, HumanLoop, ReviewTask, UnsentAnswer
 from reviews.queue import LeaseLost, lease_seconds
 
@@ -112,6 +113,16 @@ def undo(decision_id: UUID, reviewer: User) -> ReviewTask:
         return _withdraw(loop, seat, decision)
 
 
+def asked_labels(loop: HumanLoop) -> tuple[str, ...]:
+    """The labels put before a reviewer, in taxonomy order: what is not chosen of them counts as judged absent.
+
+    Always the ten of level 1, so that an answer speaks of the whole taxonomy, and what the page shows of the machine's
+    labels.
+    """
+    shown = {label.name for label in evidence(loop).labels}
+    return tuple(each.name for each in taxonomy.LABELS.values() if each.level == 1 or each.name in shown)
+
+
 def undo_seconds() -> int:
     """How long an answer can be taken back, and how long its effects wait."""
     return int(settings.UNDO_GRACE_SECONDS)
@@ -163,7 +174,7 @@ def _judged(loop: HumanLoop, seat: ReviewTask, answer: Answer) -> list[str]:
     """The labels that the answer speaks of, chosen or not: none where something is wrong that no label names."""
     if loop.flow.is_custom or (answer.outcome == Decision.Outcome.REJECT and not answer.labels):
         return []
-    asked = set(loop.asked_labels())
+    asked = set(asked_labels(loop))
     if seat.kind == ReviewTask.Kind.LEAD:
         # The lead sees the reviewers' answers side by side, so every label in them is before the lead.
         asked.update(*loop.standing_decisions().values_list("labels", flat=True))

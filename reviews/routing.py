@@ -1,7 +1,6 @@
 """What one flow definition makes of one analysis: the routing to keep, and what people would be asked."""
 
 import ctypes
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,6 +11,8 @@ from moderation.models import Analysis
 from reviews.conditions import Conditions, EmittedLabel, Evaluation, Facts, evaluate, parse
 from reviews.loops import LoopInput, input_digest
 from reviews.models import FlowDefinition, HumanLoop, Routing
+
+NO_CONDITIONS: dict[str, object] = {"Conditions": []}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class Route:
 
     @property
     def results(self) -> str:
-        """The conditions with the result of every node, as JSON of at most 10,240 characters."""
-        return dump_trace({"Conditions": []}) if self.evaluation is None else self.evaluation.trace_json()
+        """The conditions with the result of every node, as callers get it."""
+        return trace_json(self.evaluation and self.evaluation.trace)
 
     def row(self, joined_loop: HumanLoop | None = None) -> Routing:
         """The routing to be saved."""
@@ -61,7 +62,7 @@ class Route:
             reasons=self.reasons,
             inclusion_probability=1.0 if self.by_policy else chance,
             random_only=not self.by_policy and evaluation is not None and evaluation.random_only,
-            trace=evaluation and json.loads(self.results),
+            trace=evaluation and evaluation.trace,
             sampling=[
                 {"node": draw.path, "probability": draw.probability, "drawn": draw.u, "hit": draw.hit}
                 for draw in (evaluation.sampling_keys if evaluation else ())
@@ -90,7 +91,7 @@ class Route:
                 "moderationLabels": in_aws_words(shown),
                 "moderationModelVersion": model,
             },
-            "humanTaskActivationConditionResults": json.loads(self.results),
+            "humanTaskActivationConditionResults": self.evaluation.trace if self.evaluation else NO_CONDITIONS,
             "selectedAiServiceResponse": {
                 "moderationLabels": in_aws_words(selected),
                 "moderationModelVersion": model,
@@ -177,9 +178,9 @@ def in_aws_words(labels: Sequence[EmittedLabel]) -> list[dict[str, object]]:
     ]
 
 
-def dump_trace(trace: object) -> str:
-    """A stored trace as the JSON text that callers get."""
-    return json.dumps(trace, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+def trace_json(trace: dict[str, object] | None) -> str:
+    """A trace as the JSON text that callers get, of at most 10,240 characters; None is that of no conditions."""
+    return Evaluation(False, trace or NO_CONDITIONS, (), (), 0.0, (), False).trace_json()
 
 
 def _float32(value: float) -> float:

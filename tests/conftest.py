@@ -90,7 +90,8 @@ def s3() -> Iterator[ObjectStore]:
         address = lease.environment
         for name in address:  # the tests say themselves where they mean this server
             os.environ.pop(name) if name not in before else os.environ.update({name: before[name]})
-        endpoint, access_key, secret_key = address.values()
+        endpoint = address["S3_ENDPOINT_URL"]
+        access_key, secret_key = address["AWS_ACCESS_KEY_ID"], address["AWS_SECRET_ACCESS_KEY"]
         client = boto3.client(
             "s3", "us-east-1", endpoint_url=endpoint, aws_access_key_id=access_key, aws_secret_access_key=secret_key
         )

@@ -15,7 +15,7 @@ DETAIL = 8
 
 
 def veiled(data: bytes | BinaryIO, side: int, limits: Limits | None = None) -> bytes:
-    """A JPEG of blurred colours with a longer side of `side` pixels; the detail is gone, not covered.  Raises MediaError."""
+    """A JPEG of blurred colours with a longer side of `side` pixels; detail is gone.  Raises MediaError."""
     frame = decode(data, limits or Limits(), scale_to=DETAIL).frame
     height, width = frame.shape[:2]
     coarse = Image.fromarray(frame)

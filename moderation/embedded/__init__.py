@@ -26,8 +26,10 @@ SERVERLESS = {
 
 
 def missing() -> list[str]:
-    """The servers that no environment variable leads to."""
-    return [name for name, variable in ADDRESSES.items() if not env.text(variable)]
+    """The servers that no environment variable leads to.  S3 is one once `up --embedded-s3` has put media there."""
+    names = [name for name, variable in ADDRESSES.items() if not env.text(variable)]
+    keeps_media = (env.data_dir() / "s3").is_dir() and not env.text("S3_ENDPOINT_URL") and not env.text("MEDIA_STORAGE")
+    return [*names, "s3"] if keeps_media else names
 
 
 @contextmanager

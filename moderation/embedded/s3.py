@@ -11,6 +11,7 @@ import sysconfig
 import tempfile
 from pathlib import Path
 
+from moderation import env
 from moderation.embedded.errors import EmbeddedError
 from moderation.embedded.home import Home, write_private
 from moderation.embedded.processes import Identity, listens
@@ -58,15 +59,34 @@ class S3(Server):
         ]
 
     def ready(self, process: Identity, ports: list[int]) -> bool:
-        """The gateway is the last to listen."""
-        return listens(ports[0])
+        """Once the bucket for media is there."""
+        if not listens(ports[0]):
+            return False
+        import boto3  # takes longer to import than the other servers take to start
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        bucket = env.text("MEDIA_BUCKET", "second-look")
+        client = boto3.client(
+            "s3",
+            region_name="us-east-1",
+            endpoint_url=f"http://127.0.0.1:{ports[0]}",
+            aws_access_key_id=self._access_key(),
+            aws_secret_access_key=self._secret_key(),
+        )
+        try:
+            if bucket not in {found["Name"] for found in client.list_buckets()["Buckets"]}:
+                client.create_bucket(Bucket=bucket)
+        except (BotoCoreError, ClientError):
+            return False
+        return True
 
     def environment(self, port: int) -> dict[str, str]:
-        """S3_ENDPOINT_URL and the credentials."""
+        """S3_ENDPOINT_URL, the credentials, and that media go there unless it is said otherwise."""
         return {
             "S3_ENDPOINT_URL": f"http://127.0.0.1:{port}",
             "AWS_ACCESS_KEY_ID": self._access_key(),
             "AWS_SECRET_ACCESS_KEY": self._secret_key(),
+            "MEDIA_STORAGE": env.text("MEDIA_STORAGE", "s3"),
         }
 
     def tidy(self, ports: list[int]) -> None:

@@ -18,6 +18,8 @@ def account(pk: str, stderr: OutputWrapper) -> Account:
     found = Account.objects.filter(pk=pk).first()
     if found is None:
         found = Account(pk=pk, name=pk)
+        if not pk.isascii():  # digits of other scripts are digits too, and no part of an ARN
+            raise CommandError("--account: An account id is twelve digits.")
         try:
             found.full_clean()
         except ValidationError as error:

@@ -6,7 +6,6 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from moderation import taxonomy
 from moderation.aws.arns import Kind, ResourceArn
 from moderation.models import Account, Analysis, PolicyVersion, Submission
 from moderation.models.append_only import append_only
@@ -144,15 +143,6 @@ class HumanLoop(models.Model):
     def is_audit(self) -> bool:
         """Whether chance alone brought it here: then reviewers must not learn what the machine thought."""
         return self.routing is not None and self.routing.random_only
-
-    def asked_labels(self) -> tuple[str, ...]:
-        """The labels put before a reviewer, in taxonomy order: what is not chosen of them counts as judged absent.
-
-        Always the ten of level 1, so that an answer speaks of the whole taxonomy; besides, unless the item is an audit,
-        those that the true conditions matched.
-        """
-        selected = set() if self.is_audit else {label["name"] for label in self.selected_labels}
-        return tuple(each.name for each in taxonomy.LABELS.values() if each.level == 1 or each.name in selected)
 
     def submissions(self) -> "models.QuerySet[Submission]":
         """Those that its answer decides: the one it was opened for, and the same input sent again."""

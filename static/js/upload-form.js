@@ -75,7 +75,7 @@ class UploadForm extends HTMLElement {
   #body(row) {
     const body = new FormData(this.form);
     body.set("upload_id", row.id);
-    body.set("files", row.file, row.file.name);
+    body.set("pictures", row.file, row.file.name);
     return body;
   }
 

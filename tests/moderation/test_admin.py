@@ -1,5 +1,6 @@
 """The operators' pages: each admin within the own account, nobody else inside, and what the pages change."""
 
+import html
 import re
 from typing import Any
 
@@ -27,7 +28,7 @@ from moderation.models import (
     Verdict,
     WebhookEndpoint,
 )
-from moderation.policies import Outcome, Rule
+from moderation.policies import DEFAULT_RULES, Outcome, Rule
 from reviews.models import FlowDefinition, ReviewQueue, WorkTeam
 from tests.world import World, analysed, person, rules, world
 
@@ -283,9 +284,9 @@ def test_a_key_is_shown_once(acme: Client, world: World) -> None:
     response = acme.post(url(AccessKey, "add"), {"account": world.acme.pk, "name": "ci", "user": "", "policy": ""})
     key = AccessKey.objects.get(name="ci")
     token = re.search(r"sl_[\w-]{43}", text(response))
-    assert token and AccessKey.objects.live(key.key_id) and key.secret in text(response)  # type: ignore[attr-defined]
+    assert token and AccessKey.objects.live(key.key_id) and key.secret in text(response)
     assert "no-store" in response.headers["Cache-Control"] and "messages" not in response.cookies
-    assert AccessKey.objects.by_token(token[0]) == key  # type: ignore[attr-defined]
+    assert AccessKey.objects.by_token(token[0]) == key
     for page in (url(key), url(AccessKey, "changelist"), url(key, "history")):
         shown = text(acme.get(page))
         assert key.secret not in shown and token[0] not in shown and key.token_digest not in shown
@@ -298,7 +299,8 @@ def test_a_keys_policy_is_checked(acme: Client, world: World) -> None:
     assert "Statement[0].Action" in errors(refused)
     right = '{"Statement": [{"Effect": "Allow", "Action": "rekognition:*", "Resource": "*"}]}'
     acme.post(url(AccessKey, "add"), {**form, "policy": right})
-    assert AccessKey.objects.get(name="ci").policy["Statement"][0]["Action"] == "rekognition:*"
+    policy = AccessKey.objects.get(name="ci").policy
+    assert policy and policy["Statement"][0]["Action"] == "rekognition:*"
 
 
 def test_a_keys_secret_and_owner_cannot_be_changed(acme: Client, world: World) -> None:
@@ -326,8 +328,7 @@ def test_revoking_asks_first(acme: Client, world: World) -> None:
     key.refresh_from_db()
     assert key.revoked_at is None
     acme.post(url(AccessKey, "changelist"), {**form, "confirmed": "yes"})
-    key.refresh_from_db()
-    assert key.revoked_at is not None
+    assert AccessKey.objects.live(key.key_id) is None
     assert "Revoked." in text(acme.get(url(key, "history")))
     acme.post(url(key), {"name": "later", "policy": ""})
     assert AccessKey.objects.get(pk=key.pk).name == "uploader", "a revoked key is a record"
@@ -439,7 +440,7 @@ def test_a_review_rule_needs_somebody_who_reviews(acme: Client, world: World, se
 
 
 def test_a_new_policy_starts_from_rules_that_can_be_saved(acme: Client, world: World) -> None:
-    page = text(acme.get(url(Policy, "add")))
+    page = html.unescape(text(acme.get(url(Policy, "add"))))
     typed = {
         f"rules-{name}": re.findall(rf'name="rules-{name}"[^>]*?value="([^"]*)"', page)
         for name in ("min_confidence", "max_confidence")

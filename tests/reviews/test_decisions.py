@@ -272,11 +272,11 @@ def test_a_tie_completes_the_loop_and_leaves_the_verdict_to_a_lead(world: World,
     assert loop.submission and fresh(loop).submission.status == Submission.Status.IN_REVIEW  # type: ignore[union-attr]
     assert queue.claim(world.reviewer3) == [], "a reviewer cannot break the tie"
 
-    submit(world.lead, made.reject("Smoking"))
+    submit(world.lead, made.reject("Gambling"))
     settle_all()
 
     truth = GroundTruth.objects.get()
-    assert (truth.outcome, truth.present, truth.by_lead) == ("reject", ["Drugs & Tobacco", "Smoking"], True)
+    assert (truth.outcome, truth.present, truth.by_lead) == ("reject", ["Gambling"], True)
     assert {"Weapons", "Violence"} <= set(truth.absent)
     verdict = fresh(loop).submission.latest_verdict()  # type: ignore[union-attr]
     assert verdict and verdict.decided_by == world.lead

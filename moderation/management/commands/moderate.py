@@ -149,6 +149,11 @@ def _read(path: Path) -> Read | Unread:
     return Read(path, decoded.frame, decoded.info)
 
 
+def _name(path: Path) -> Text:
+    """The path, with what a terminal would obey instead of show made visible."""
+    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(path)))
+
+
 def _error(unread: Unread) -> dict[str, object]:
     return {"file": str(unread.path), "error": {"code": unread.code, "message": unread.message}}
 
@@ -181,7 +186,7 @@ def _answer(seen: Seen, engine: Engine, least: float) -> dict[str, object]:
 
 def _add_rows(table: Table, each: Seen | Unread, least: float) -> None:
     if isinstance(each, Unread):
-        table.add_row(Text(str(each.path)), Text(each.message, style="red"))
+        table.add_row(_name(each.path), Text(each.message, style="red"))
         return
     types = ", ".join(score.name for score in each.findings.content_types if score.confidence >= least)
     labels = [
@@ -190,6 +195,6 @@ def _add_rows(table: Table, each: Seen | Unread, least: float) -> None:
         if score.confidence >= least
     ]
     (label, confidence), *rest = labels or [("-", "")]
-    table.add_row(Text(str(each.path)), label, confidence, types)
+    table.add_row(_name(each.path), label, confidence, types)
     for label, confidence in rest:
         table.add_row("", label, confidence)

@@ -35,7 +35,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         """The flags of the command line."""
         parser.add_argument("--no-worker", action="store_true", help="the web server alone: no Celery worker, no beat")
-        parser.add_argument("--embedded-s3", action="store_true", help="an embedded S3 server too, used for media")
+        parser.add_argument(
+            "--embedded-s3", action="store_true", help="keep media in an embedded S3 server, from now on"
+        )
         parser.add_argument(
             "--with-parent", action="store_true", help="stop when the process that started this one ends"
         )
@@ -63,7 +65,7 @@ class Command(BaseCommand):
             )
         self._say(f"Second Look. Data: {home.path}")
         Path(settings.STATIC_ROOT).mkdir(parents=True, exist_ok=True)  # filled by collectstatic where a proxy serves it
-        names = [*embedded.missing(), *(["s3"] if options["embedded_s3"] else [])]
+        names = list(dict.fromkeys([*embedded.missing(), *(["s3"] if options["embedded_s3"] else [])]))
         if names:
             embedded.make_secrets(home)
         with leased(home, names, self._say) as leases:
