@@ -46,7 +46,7 @@ class WholeFileStorage(FileSystemStorage):
 
     def _save(self, name: str, content: File[bytes]) -> str:
         path = Path(self.path(name))
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(self.directory_permissions_mode or 0o777, parents=True, exist_ok=True)
         descriptor, part = tempfile.mkstemp(dir=path.parent, prefix=".part-")
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -211,8 +211,10 @@ class _Pictures:
         self.prefix = f"blobs/{account.pk}/"
 
     def get(self, where: Location, version: str | None, limit: int | None) -> bytes:
+        # "blobs/ACCOUNT/../OTHER/..." begins with the prefix too.
+        ours = where.key.startswith(self.prefix) and _is_path(where.key)
         try:
-            if version is None and where.key.startswith(self.prefix):
+            if version is None and ours:
                 with default_storage.open(where.key) as file:
                     return bytes(file.read(-1 if limit is None else limit + 1))
         except FileNotFoundError:
@@ -297,10 +299,13 @@ def _checked(where: Location) -> Location:
 
 def _file_name(key: str) -> str:
     """The key as a path inside a bucket's folder; LocationInvalid where it would leave it or is no path."""
-    parts = key.split("/")
-    if {"", ".", ".."} & set(parts):
+    if not _is_path(key):
         raise LocationInvalid(f"The object key {_shown(key)} must not have parts that are empty, '.' or '..'.")
-    return "/".join(map(_short, parts))
+    return "/".join(map(_short, key.split("/")))
+
+
+def _is_path(key: str) -> bool:
+    return not {"", ".", ".."} & set(key.split("/"))
 
 
 def _short(part: str) -> str:

@@ -47,7 +47,7 @@ class Route:
     @property
     def results(self) -> str:
         """The conditions with the result of every node, as callers get it."""
-        return trace_json(self.evaluation and self.evaluation.trace)
+        return trace_json(self.evaluation.trace if self.evaluation else None)
 
     def row(self, joined_loop: HumanLoop | None = None) -> Routing:
         """The routing to be saved."""

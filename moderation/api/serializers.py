@@ -127,11 +127,11 @@ class Confidence(serializers.Serializer[Any]):
 
 
 class Because(serializers.Serializer[Any]):
-    """A label and the rule that it set off."""
+    """A label, and the rule of the policy that it set off; people's verdicts name labels alone."""
 
     label = serializers.CharField()  # type: ignore[assignment]  # a field of that name
-    confidence = serializers.FloatField()
-    rule = serializers.DictField()
+    confidence = serializers.FloatField(required=False)
+    rule = serializers.DictField(required=False)
 
 
 class VerdictShown(serializers.Serializer[Verdict]):
@@ -211,8 +211,10 @@ class SubmissionShown(SubmissionSummary):
 
     @extend_schema_field(VerdictShown(allow_null=True))
     def get_verdict(self, submission: Submission) -> Any:
-        """The newest."""
-        return next((verdict.as_json() for verdict in submission.verdicts.all()), None)
+        """The newest, people's before the machine's, as `Submission.latest_verdict` has it."""
+        verdicts = submission.verdicts.all()
+        counts = max(verdicts, key=lambda each: (each.source == Verdict.Source.HUMAN, each.pk), default=None)
+        return counts and counts.as_json()
 
     @extend_schema_field(VerdictShown(many=True))
     def get_verdicts(self, submission: Submission) -> Any:

@@ -35,12 +35,10 @@ logger = logging.getLogger(__name__)
 
 # Well above a 5 MiB picture in base64 (7 MB): a picture that is too large is to be told so in Rekognition's own words.
 MAX_BODY_BYTES = 16 * 1024 * 1024
-# Of a body that is too large, so much is read and thrown away: a client that is cut off while it sends never sees the
-# answer.
 MAX_DISCARDED_BYTES = 64 * 1024 * 1024
 _CHUNK = 256 * 1024
 
-View = Callable[[HttpRequest], HttpResponse]
+View = Callable[..., HttpResponse]
 
 
 def endpoint(tables: Mapping[str, OperationTable]) -> View:
@@ -48,7 +46,7 @@ def endpoint(tables: Mapping[str, OperationTable]) -> View:
     services = {name: Service.load(name, tables.get(name, {})) for name in (REKOGNITION, SAGEMAKER, A2I_RUNTIME)}
 
     @csrf_exempt
-    def aws(request: HttpRequest) -> HttpResponse:
+    def aws(request: HttpRequest, *_captured: str | None) -> HttpResponse:
         return _Exchange(services, request, str(uuid4())).respond()
 
     return aws
@@ -71,7 +69,7 @@ def speaks_aws(request: HttpRequest) -> bool:
 
 
 @lru_cache
-def _mounted() -> Callable[[HttpRequest], HttpResponse]:
+def _mounted() -> View:
     return resolve(REST_ROOT).func
 
 
@@ -135,6 +133,7 @@ class _Exchange:
         return call.write(answer)
 
     def _refuse(self, service: Service, error: AwsError) -> HttpResponse:
+        _discard_body(self.request)
         status, body = service.write_error(error, self.request_id)
         response = self._respond(service, status, body)
         response["x-amzn-ErrorType"] = error.code
@@ -166,7 +165,6 @@ def _read_body(request: HttpRequest) -> bytes:
     """The raw body, at most MAX_BODY_BYTES; RequestEntityTooLargeException (413) above that."""
     length = _content_length(request)
     if length > MAX_BODY_BYTES:
-        _discard(request, length)
         message = f"The request body has {length} bytes; at most {MAX_BODY_BYTES} are accepted"
         raise AwsError("RequestEntityTooLargeException", message)
     body = b"".join(_chunks(request, length))
@@ -184,8 +182,9 @@ def _content_length(request: HttpRequest) -> int:
     return int(text or 0)
 
 
-def _discard(request: HttpRequest, length: int) -> None:
-    for _ in _chunks(request, min(length, MAX_DISCARDED_BYTES)):
+def _discard_body(request: HttpRequest) -> None:
+    """Read what has not been read yet: a client that is cut off while it sends would never see the answer."""
+    for _ in _chunks(request, MAX_DISCARDED_BYTES):
         pass
 
 

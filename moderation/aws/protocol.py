@@ -107,10 +107,9 @@ class Service:
 
     @cached_property
     def routes(self) -> list[tuple[re.Pattern[str], str, str]]:
-        """(path, method, operation) of a REST service: `/human-loops/stop` before `/human-loops/{HumanLoopName}`."""
-        http = {name: self.model.operation_model(name).http for name in self.model.operation_names}
-        by_path = sorted(http.items(), key=lambda item: item[1]["requestUri"].count("{"))
-        return [(_path_pattern(spec["requestUri"]), spec["method"], name) for name, spec in by_path]
+        """(path, method, operation) of a REST service."""
+        http = ((self.model.operation_model(name).http, name) for name in self.model.operation_names)
+        return [(_path_pattern(spec["requestUri"]), spec["method"], name) for spec, name in http]
 
     def by_target(self, operation: str) -> "Call":
         """The call that `X-Amz-Target: Prefix.Operation` means; UnknownOperationException when it is not served."""

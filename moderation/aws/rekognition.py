@@ -158,7 +158,7 @@ def _activation_output(activation: Activation) -> dict[str, object]:
     return {
         "HumanLoopArn": activation.human_loop_arn,
         "HumanLoopActivationReasons": activation.reasons or None,
-        "HumanLoopActivationConditionsEvaluationResults": activation.evaluation_results,
+        "HumanLoopActivationConditionsEvaluationResults": activation.evaluation_results or None,
     }
 
 

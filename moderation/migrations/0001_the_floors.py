@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='Account',
             fields=[
-                ('id', models.CharField(max_length=12, primary_key=True, serialize=False, validators=[django.core.validators.RegexValidator('^\\d{12}\\Z', 'An account id is twelve digits.')])),
+                ('id', models.CharField(max_length=12, primary_key=True, serialize=False, validators=[django.core.validators.RegexValidator('^[0-9]{12}\\Z', 'An account id is twelve digits.')])),
                 ('name', models.CharField(max_length=120)),
                 ('taxonomy', models.CharField(choices=[('7.0', '7.0'), ('6.1', '6.1')], default='7.0', max_length=8)),
                 ('is_active', models.BooleanField(default=True)),

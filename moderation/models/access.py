@@ -42,7 +42,7 @@ class Account(models.Model):
         V6_1 = "6.1", "6.1"
 
     id = models.CharField(
-        primary_key=True, max_length=12, validators=[RegexValidator(r"^\d{12}\Z", "An account id is twelve digits.")]
+        primary_key=True, max_length=12, validators=[RegexValidator(r"^[0-9]{12}\Z", "An account id is twelve digits.")]
     )
     name = models.CharField(max_length=120)
     taxonomy = models.CharField(max_length=8, choices=Taxonomy, default=Taxonomy.V7)

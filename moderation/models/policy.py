@@ -23,10 +23,16 @@ class PolicyQuerySet(models.QuerySet["Policy"]):
     def _make_default(self, account: Account) -> "Policy":
         with transaction.atomic():
             Account.objects.select_for_update().get(pk=account.pk)
-            policy, made = self.get_or_create(account=account, is_default=True, defaults={"name": "default"})
-            if made:
+            policy = self.filter(account=account, is_default=True).first()
+            if policy is None:
+                policy = self.create(account=account, is_default=True, name=self._free_name(account))
                 policy.revise(DEFAULT_RULES)
         return policy
+
+    def _free_name(self, account: Account) -> str:
+        names = ("default", *(f"default {number}" for number in range(2, 1000)))
+        taken = set(self.filter(account=account, name__in=names).values_list("name", flat=True))
+        return next(name for name in names if name not in taken)
 
 
 class Policy(models.Model):

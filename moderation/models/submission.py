@@ -139,8 +139,13 @@ class Submission(models.Model):
         return self.analyses.order_by("-pk").first()
 
     def latest_verdict(self) -> "Verdict | None":
-        """The verdict that counts."""
-        return self.verdicts.order_by("-pk").first()
+        """The verdict that counts: the newest, people's before the machine's."""
+        newest = self.verdicts.order_by("-pk")
+        return newest.filter(source=Verdict.Source.HUMAN).first() or newest.first()
+
+    def decided_by_people(self) -> bool:
+        """Whether people have given a verdict."""
+        return self.verdicts.filter(source=Verdict.Source.HUMAN).exists()
 
     def begin(self) -> None:
         """Note that an analysis runs; a submission settled before keeps its status."""
@@ -172,13 +177,18 @@ class Submission(models.Model):
         return self._answer(outcome, source=Verdict.Source.HUMAN, because=because, decided_by=decided_by)
 
     def _answer(self, outcome: str, **fields: Any) -> "Verdict":
+        only_for_the_record = fields["source"] != Verdict.Source.HUMAN and self.decided_by_people()
         verdict = self.verdicts.create(outcome=outcome, **fields)
+        if only_for_the_record:
+            return verdict
         self._move_to(_STATUS_OF[Verdict.Outcome(outcome)], verdict.created_at)
         OutboxMessage.objects.announce(f"submission.{self.status}", self, {"verdict": verdict.as_json()})
         return verdict
 
     def give_up(self, code: str, message: str) -> None:
-        """No answer will come: FAILED, with the reason announced."""
+        """No answer will come: FAILED, with the reason announced, unless people have answered."""
+        if self.decided_by_people():
+            return
         self._move_to(self.Status.FAILED, timezone.now())
         OutboxMessage.objects.announce("submission.failed", self, {"error": {"code": code, "message": message}})
 
@@ -194,7 +204,7 @@ class Submission(models.Model):
 
 
 class Verdict(models.Model):
-    """One answer about a submission: by policy or by people.  The newest counts; none is ever changed."""
+    """One answer about a submission: by policy or by people.  None is ever changed; see `latest_verdict`."""
 
     class Outcome(models.TextChoices):
         """What is to happen."""

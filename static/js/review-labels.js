@@ -36,7 +36,6 @@ class LabelChooser extends HTMLElement {
     const name = document.createElement("strong");
     name.textContent = box.value;
     this.#about.replaceChildren(name, ` ${words.textContent}`);
-    this.#about.hidden = false;
   }
 
   // --- search ---

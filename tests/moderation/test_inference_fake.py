@@ -61,6 +61,13 @@ def test_size_and_resizing_do_not_matter(size):
     assert named(read(media.encode(smaller))) == {"Gambling": pytest.approx(73, abs=1.5)}
 
 
+def test_a_corner_that_is_not_flat_is_clean():
+    grain = np.random.default_rng(0).normal(0, 12, (240, 320, 3))
+    grain[..., 2] = 0
+    pixels = np.asarray(media.landscape("Weapons", 60)) + grain
+    assert named(read(media.encode(Image.fromarray(pixels.clip(0, 255).astype(np.uint8)), "PNG"))) == {}
+
+
 def test_content_type():
     (drawn,) = read(media.picture("Smoking", 80, illustrated=True)).content_types
     (photographed,) = read(media.picture("Smoking", 80)).content_types

@@ -319,7 +319,7 @@ def test_a_wrong_query_is_told_kindly(world: World, query: str, words: str) -> N
     assert words in answer.text
 
 
-def test_a_page_of_the_list_takes_few_queries(world: World, django_assert_max_num_queries) -> None:  # type: ignore[no-untyped-def]
+def test_a_page_of_the_list_takes_few_queries(world: World, django_assert_max_num_queries) -> None:
     for seed in range(8):
         analysed(world.acme, "Weapons", 97, seed=seed)
     client = browser(world.lead)

@@ -210,7 +210,7 @@ def test_unknown_operations_paths_and_methods():
     assert read(answer(send("rekognition", "detect_faces", Image={"Bytes": b"x"})))["message"] == (
         "rekognition: DetectFaces is not offered here"
     )
-    authorization = {"HTTP_AUTHORIZATION": picture().header("Authorization")}
+    authorization: Any = {"HTTP_AUTHORIZATION": picture().header("Authorization")}
     for method, path, status in (("POST", "/", 404), ("GET", "/elsewhere", 404), ("PUT", "/human-loops", 405)):
         response = unsigned(method, path, **authorization)
         assert response.status_code == status
@@ -281,6 +281,13 @@ def test_a_body_that_is_too_large_is_refused_and_read_to_its_end():
     assert stream.tell() == size
 
 
+def test_a_refusal_reads_the_body_to_its_end_so_that_the_client_sees_it():
+    stream = BytesIO(bytes(3_000_000))
+    response = unsigned("POST", "/", bytes(3_000_000), **{"wsgi.input": stream})
+    assert read(response)["__type"] == "MissingAuthenticationTokenException"
+    assert stream.tell() == 3_000_000
+
+
 def test_a_picture_just_above_five_mebibytes_is_told_so_in_the_models_words():
     size = 5_242_881
     body = read(answer(picture(bytes(size))))
@@ -308,7 +315,8 @@ def test_a_connection_that_breaks():
 
 @pytest.mark.parametrize("length", ["x", "-1", "1e3", "\u0661", "9" * 30])
 def test_a_length_that_is_none(length):
-    assert read(answer(picture(), CONTENT_LENGTH=length))["message"] == "Content-Length must be a number of bytes"
+    response = answer(picture(), CONTENT_LENGTH=length, **{"wsgi.input": BytesIO(b"{}")})
+    assert read(response)["message"] == "Content-Length must be a number of bytes"
 
 
 def test_a_chunked_body_is_asked_for_its_length():
@@ -360,6 +368,25 @@ def test_what_is_for_this_face(method, path, authorization, expected):
     passed_on = HttpResponse("elsewhere")
     response = aws_first(lambda request: passed_on)(request)
     assert (response is not passed_on) is expected
+
+
+@pytest.mark.parametrize("path", ["/", "/human-loops", "/human-loops/", "/human-loops/a", "/human-loops/a/b"])
+def test_where_it_is_mounted(client, path):
+    """The product's own addresses, through all middleware: no redirect, no HTML, no CSRF check."""
+    for method in ("POST",) if path == "/" else ("POST", "GET", "PUT", "DELETE", "OPTIONS"):
+        response = client.generic(method, path)
+        assert response.status_code == 400
+        assert read(response)["__type"] == "MissingAuthenticationTokenException"
+
+
+def test_through_the_middleware_even_an_unknown_host_gets_json(client, settings):
+    settings.MIDDLEWARE = ["moderation.aws.endpoint.aws_first", *settings.MIDDLEWARE]
+    settings.ALLOWED_HOSTS = ["example.org"]
+    for method, path in (("GET", "/bucket/key"), ("PUT", "/"), ("POST", "/human-loops/a")):
+        response = client.generic(method, path, HTTP_HOST="elsewhere", HTTP_AUTHORIZATION="AWS4-HMAC-SHA256 x")
+        assert response.status_code == 400
+        assert read(response)["__type"] == "IncompleteSignatureException"
+    assert client.get("/healthz", HTTP_HOST="example.org").status_code == 200
 
 
 def test_a_host_name_of_its_own_is_no_obstacle(settings):

@@ -15,29 +15,22 @@ import numpy as np
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.model import ListShape, StructureShape
+from django.conf import settings
 from mypy_boto3_rekognition import RekognitionClient
 from PIL import Image
 from pytest_django.live_server_helper import LiveServer
 
 from moderation import handoff
-from moderation.aws import rekognition
-from moderation.models import AccessKey, Account, Analysis, IssuedKey, Submission, User
+from moderation.aws import protocol, rekognition
+from moderation.models import Account, Analysis, IssuedKey, Submission
+from reviews.models import FlowDefinition, HumanLoop, ReviewQueue, WorkTeam
 from tests import media
+from tests.world import ACME, GLOBEX, World, issue
 
-ACCOUNT = "123456789012"
-FLOW = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:flow-definition/uncertain"
+FLOW = f"arn:aws:sagemaker:us-east-1:{ACME}:flow-definition/uncertain"
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def account() -> Account:
-    return Account.objects.create(id=ACCOUNT, name="Example")
-
-
-@pytest.fixture
-def issued(account: Account) -> IssuedKey:
-    return AccessKey.objects.issue(account, "ci")
 
 
 @pytest.fixture
@@ -59,8 +52,8 @@ def client_for(live_server: LiveServer) -> Callable[..., RekognitionClient]:
 
 
 @pytest.fixture
-def client(client_for: Callable[..., RekognitionClient], issued: IssuedKey) -> RekognitionClient:
-    return client_for(issued)
+def client(client_for: Callable[..., RekognitionClient], world: World) -> RekognitionClient:
+    return client_for(world.key)
 
 
 def refusal(client: RekognitionClient, image: bytes | dict[str, Any], **members: Any) -> tuple[str, str]:
@@ -172,19 +165,19 @@ def test_chains_stand_by_falling_confidence_and_no_label_twice():
 # --- what is written down ---------------------------------------------------------------------------------------------
 
 
-def test_the_call_is_a_submission_whose_picture_is_let_go(client, issued):
-    data = media.picture("Weapons", 95)
+def test_the_call_is_a_submission_whose_picture_is_let_go(client, world):
+    data = media.picture("Alcoholic Beverages", 95)
     client.detect_moderation_labels(Image={"Bytes": data})
     submission = Submission.objects.get()
-    assert (submission.account_id, submission.source, submission.access_key) == (ACCOUNT, "aws", issued.key)
+    assert (submission.account_id, submission.source, submission.access_key) == (ACME, "aws", world.key.key)
     assert submission.blob is None
     assert submission.media_size == len(data)
     analysis = Analysis.objects.get(submission=submission)
     assert analysis.status == Analysis.Status.SUCCEEDED
     assert analysis.attempt == 1
     assert submission.latest_verdict() is not None
-    issued.key.refresh_from_db()
-    assert issued.key.last_used_at is not None
+    world.key.key.refresh_from_db()
+    assert world.key.key.last_used_at is not None
 
 
 def test_the_picture_is_kept_where_the_installation_says_so(client, settings):
@@ -274,8 +267,8 @@ def test_a_picture_must_come_in_one_way(client):
     )
 
 
-def test_constraints_that_clients_do_not_check(client_for, issued):
-    client = client_for(issued, parameter_validation=False)
+def test_constraints_that_clients_do_not_check(client_for, world):
+    client = client_for(world.key, parameter_validation=False)
     assert refusal(client, media.picture(), MinConfidence=101.0)[1] == (
         "1 validation error detected: Value '101.0' at 'minConfidence' failed to satisfy constraint: "
         "Member must have value less than or equal to 100"
@@ -291,7 +284,7 @@ def test_constraints_that_clients_do_not_check(client_for, issued):
 
 
 def test_no_adapter_exists(client):
-    arn = f"arn:aws:rekognition:us-east-1:{ACCOUNT}:project/p/version/v/1700000000000"
+    arn = f"arn:aws:rekognition:us-east-1:{ACME}:project/p/version/v/1700000000000"
     assert refusal(client, media.picture(), ProjectVersion=arn)[0] == "ResourceNotFoundException"
 
 
@@ -306,7 +299,8 @@ def test_modelled_errors_are_classes_of_the_client(client):
         client.detect_moderation_labels(Image={"Bytes": media.gif()})
 
 
-def test_who_is_not_let_in(client_for, issued):
+def test_who_is_not_let_in(client_for, world):
+    issued = world.key
     assert refusal(client_for(issued, secret="x" * 40), b"x")[0] == "InvalidSignatureException"
     code, message = refusal(client_for(issued, token="session"), b"x")
     assert code == "UnrecognizedClientException"
@@ -315,21 +309,30 @@ def test_who_is_not_let_in(client_for, issued):
     assert refusal(client_for(issued), b"x")[0] == "UnrecognizedClientException"
 
 
-def test_a_key_may_only_what_its_policy_says(client_for, account):
+def test_a_key_may_only_what_its_policy_says(client_for, world):
     policy = {"Statement": [{"Effect": "Allow", "Action": "sagemaker:*", "Resource": "*"}]}
-    code, message = refusal(client_for(AccessKey.objects.issue(account, "narrow", policy=policy)), media.picture())
+    code, message = refusal(client_for(issue(world.acme, policy=policy)), media.picture())
     assert code == "AccessDeniedException"
     assert message.endswith("is not authorized to perform: rekognition:DetectModerationLabels on resource: *")
 
 
-def test_a_persons_key_may_only_what_the_person_may(client_for, account):
-    for role, allowed in ((User.Role.UPLOADER, True), (User.Role.REVIEWER, False)):
-        person = User.objects.create(username=role, role=role, account=account)
-        client = client_for(AccessKey.objects.issue(account, role, user=person))
-        if allowed:
-            assert named(client.detect_moderation_labels(Image={"Bytes": media.picture("Weapons")}))
-        else:
-            assert refusal(client, media.picture())[0] == "AccessDeniedException"
+def test_a_persons_key_may_only_what_the_person_may(client_for, world):
+    uploader = client_for(world.uploader_key)
+    assert named(uploader.detect_moderation_labels(Image={"Bytes": media.picture("Weapons")}))
+    assert Submission.objects.get().uploader == world.uploader
+    assert refusal(client_for(world.reviewer_key), media.picture())[0] == "AccessDeniedException"
+
+
+def test_limits_of_the_installation(client, settings):
+    settings.IMAGE_MAX_PIXELS = 10_000
+    assert refusal(client, media.picture()) == (
+        "ImageTooLargeException",
+        "Image size is too large. The picture is 320 x 240 pixels; width times height may not exceed 10000.",
+    )
+    settings.UPLOAD_MAX_BYTES = 1000
+    code, message = refusal(client, media.picture())
+    assert code == "ImageTooLargeException"
+    assert message.startswith("Image size is too large. ")
 
 
 # --- human loops ------------------------------------------------------------------------------------------------------
@@ -352,18 +355,72 @@ def test_refused_review_requests_in_rekognitions_words(error, code):
     assert (told.members != {}) is (code == "HumanLoopQuotaExceededException")
 
 
-def test_a_flow_definition_that_does_not_exist(client):
-    config = {"HumanLoopName": "loop-1", "FlowDefinitionArn": FLOW}
-    code, _ = refusal(client, media.picture("Weapons"), HumanLoopConfig=config)
+def flow(account: Account, below: float = 90) -> FlowDefinition:
+    """A flow definition that sends weapons below that confidence to people."""
+    parameters = {"ModerationLabelName": "Weapons", "ConfidenceLessThan": below}
+    condition = {"ConditionType": "ModerationLabelConfidenceCheck", "ConditionParameters": parameters}
+    return FlowDefinition.objects.create(
+        account=account,
+        name="uncertain",
+        conditions=json.dumps({"Conditions": [condition]}),
+        work_team=WorkTeam.objects.create(account=account, name="team"),
+        queue=ReviewQueue.objects.create(account=account, name="queue"),
+    )
+
+
+CONFIG: Any = {
+    "HumanLoopName": "loop-1",
+    "FlowDefinitionArn": FLOW,
+    "DataAttributes": {"ContentClassifiers": ["FreeOfAdultContent"]},
+}
+
+
+def test_a_loop_begins_where_the_conditions_hold_and_a_replay_makes_no_second(client, world):
+    flow(world.acme)
+    unsure = media.picture("Weapons", 70)
+    for _ in range(2):
+        output = client.detect_moderation_labels(Image={"Bytes": unsure}, HumanLoopConfig=CONFIG)[
+            "HumanLoopActivationOutput"
+        ]
+        assert output["HumanLoopArn"] == f"arn:aws:sagemaker:us-east-1:{ACME}:human-loop/loop-1"
+        assert output["HumanLoopActivationReasons"]
+        [condition] = json.loads(output["HumanLoopActivationConditionsEvaluationResults"])["Conditions"]
+        assert condition["EvaluationResult"] is True
+    assert HumanLoop.objects.count() == 1
+    other = media.picture("Weapons", 70, seed=1)
+    assert refusal(client, other, HumanLoopConfig=CONFIG)[0] == "InvalidParameterException"
+
+
+def test_no_loop_begins_where_the_conditions_do_not_hold(client, world):
+    flow(world.acme)
+    sure = media.picture("Weapons", 98)
+    output = client.detect_moderation_labels(Image={"Bytes": sure}, HumanLoopConfig=CONFIG)["HumanLoopActivationOutput"]
+    assert output.keys() == {"HumanLoopActivationConditionsEvaluationResults"}
+    [condition] = json.loads(output["HumanLoopActivationConditionsEvaluationResults"])["Conditions"]
+    assert condition["EvaluationResult"] is False
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        FLOW,
+        FLOW.replace("us-east-1", "eu-west-1"),
+        FLOW.replace(ACME, GLOBEX),
+        FLOW.replace("flow-definition", "x"),
+        "x",
+    ],
+)
+def test_flow_definitions_that_do_not_exist_for_the_caller(client, world, arn):
+    flow(world.globex)
+    code, _ = refusal(client, media.picture("Weapons"), HumanLoopConfig={**CONFIG, "FlowDefinitionArn": arn})
     assert code == "ResourceNotFoundException"
     assert not Submission.objects.exists()
 
 
-def test_a_human_loop_needs_its_own_permission(client_for, account):
+def test_a_human_loop_needs_its_own_permission(client_for, world):
     policy = {"Statement": [{"Effect": "Allow", "Action": "rekognition:*", "Resource": "*"}]}
-    client = client_for(AccessKey.objects.issue(account, "narrow", policy=policy))
-    config = {"HumanLoopName": "loop-1", "FlowDefinitionArn": FLOW}
-    code, message = refusal(client, media.picture("Weapons"), HumanLoopConfig=config)
+    client = client_for(issue(world.acme, policy=policy))
+    code, message = refusal(client, media.picture("Weapons"), HumanLoopConfig=CONFIG)
     assert code == "AccessDeniedException"
     assert message.endswith(f"sagemaker:StartHumanLoop on resource: {FLOW}")
 
@@ -371,11 +428,11 @@ def test_a_human_loop_needs_its_own_permission(client_for, account):
 # --- other clients ----------------------------------------------------------------------------------------------------
 
 
-def test_the_aws_cli(live_server, issued, tmp_path):
+def test_the_aws_cli(live_server, world, tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(media.picture("Weapons", 95))
     arguments = ["--image-bytes", f"fileb://{path}", "--min-confidence", "60"]
-    found = json.loads(_aws_cli(live_server, issued, tmp_path, "detect-moderation-labels", *arguments))
+    found = json.loads(_aws_cli(live_server, world.key, tmp_path, "detect-moderation-labels", *arguments))
     assert named(found) == ["Weapons", "Violence"]
 
 
@@ -393,11 +450,39 @@ def _aws_cli(live_server: LiveServer, issued: IssuedKey, home: Path, *arguments:
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
-def test_curl_signs_too(live_server, issued):
+def test_curl_signs_too(live_server, world):
     body = json.dumps({"Image": {"Bytes": b64encode(media.picture("Weapons", 95)).decode()}})
     command = ["curl", "-sS", "--aws-sigv4", "aws:amz:us-east-1:rekognition", "--data-binary", "@-"]
-    command += ["--user", f"{issued.key.key_id}:{issued.key.secret}"]
+    command += ["--user", f"{world.key.key.key_id}:{world.key.key.secret}"]
     command += ["-H", "X-Amz-Target: RekognitionService.DetectModerationLabels"]
     command += ["-H", "Content-Type: application/x-amz-json-1.1", live_server.url]
     answer = subprocess.run(command, input=body, check=True, capture_output=True, text=True)
     assert named(json.loads(answer.stdout)) == ["Weapons", "Violence"]
+
+
+# --- the documentation ------------------------------------------------------------------------------------------------
+
+
+def test_the_documentation_speaks_of_every_member():
+    text = (settings.BASE_DIR / "docs" / "aws.md").read_text()
+    model = protocol.load_model("rekognition").operation_model("DetectModerationLabels")
+    for heading, shape in (("request", model.input_shape), ("response", model.output_shape)):
+        table = text.split(f"### DetectModerationLabels: the {heading}")[1].split("\n### ")[0]
+        for path in _paths(shape):
+            rows = [row for row in table.splitlines() if row.startswith("| ")]
+            assert any(path.startswith(row.split(" | ")[0].removeprefix("| ")) for row in rows), path
+    for name in rekognition.OPERATIONS:
+        assert f"| rekognition | {name} | works" in text
+
+
+def _paths(shape: Any) -> list[str]:
+    """`Image.Bytes`, `ModerationLabels[].Name`, …: every member that holds a value."""
+    if isinstance(shape, StructureShape):
+        return [
+            f"{name}{'.' if not rest.startswith('[]') and rest else ''}{rest}"
+            for name, member in shape.members.items()
+            for rest in _paths(member)
+        ]
+    if isinstance(shape, ListShape) and isinstance(shape.member, StructureShape):
+        return [f"[].{rest}" for rest in _paths(shape.member)]
+    return [""]
