@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape, StructureShape
 
-from moderation.aws import access_policy, shapes, validation
+from moderation.aws import access_policy, arns, shapes, validation
 from moderation.aws.errors import COMMON_CODES, AwsError, access_denied, not_understood
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ class Caller:
     arn: str
     key: "AccessKey"
     request_id: str
+
+    @property
+    def partition(self) -> str:
+        """What the region's ARNs begin with: `aws`, `aws-cn`, …"""
+        return arns.partition_of(self.region)
 
     def require(self, action: str, resource: str = "*", *, roles: Collection[str] = ()) -> None:
         """AccessDeniedException unless the key's policy permits the action (e.g. `sagemaker:StartHumanLoop`).

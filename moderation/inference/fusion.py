@@ -83,7 +83,7 @@ class Calibration:
 CALIBRATIONS: Mapping[str, Calibration] = {
     "Explicit Nudity": Calibration(slope=1.5, neutral=0.7),
     "Swimwear or Underwear": Calibration(slope=1.4, neutral=0.4),
-    "Weapons": Calibration(slope=1.42, neutral=0.0466),
+    "Weapons": Calibration(slope=1.37, neutral=0.0348),
     "Blood & Gore": Calibration(slope=1.5, neutral=0.75),
     "Alcoholic Beverages": Calibration(slope=1.15, neutral=0.0440),
 }

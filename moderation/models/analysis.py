@@ -125,7 +125,7 @@ class Analysis(models.Model):
         return self._end(self.Status.FAILED, error_code=code[:60], error_message=message[:500])
 
     def _end(self, status: "Analysis.Status", **changes: object) -> bool:
-        ours = Analysis.objects.filter(pk=self.pk, attempt=self.attempt, status=self.status)
+        ours = Analysis.objects.filter(pk=self.pk, attempt=self.attempt, status=self.Status.RUNNING)
         changes |= {"status": status, "finished_at": timezone.now(), "lease_expires_at": None}
         if not ours.update(**changes):
             return False

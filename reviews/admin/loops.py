@@ -34,7 +34,7 @@ def who(refusal: Refusal) -> str:
     return "-" if refusal.reason == Refusal.Reason.AFFECTS_ME else str(refusal.reviewer)
 
 
-class SeatInline(ReadOnlyInline[ReviewTask, HumanLoop]):
+class SeatInline(ReadOnlyInline[ReviewTask, HumanLoop], admin.TabularInline[ReviewTask, HumanLoop]):
     """The seats of a loop."""
 
     model = ReviewTask
@@ -48,7 +48,7 @@ class SeatInline(ReadOnlyInline[ReviewTask, HumanLoop]):
         return super().get_queryset(request).select_related("reviewer", "loop")
 
 
-class DecisionInline(ReadOnlyInline[Decision, HumanLoop]):
+class DecisionInline(ReadOnlyInline[Decision, HumanLoop], admin.TabularInline[Decision, HumanLoop]):
     """The answers given, corrections and undone ones too."""
 
     model = Decision
@@ -61,7 +61,7 @@ class DecisionInline(ReadOnlyInline[Decision, HumanLoop]):
         return super().get_queryset(request).select_related("reviewer")
 
 
-class RefusalInline(ReadOnlyInline[Refusal, HumanLoop]):
+class RefusalInline(ReadOnlyInline[Refusal, HumanLoop], admin.TabularInline[Refusal, HumanLoop]):
     """Who passed on the item, and why."""
 
     model = Refusal
@@ -74,7 +74,7 @@ class RefusalInline(ReadOnlyInline[Refusal, HumanLoop]):
         return who(refusal)
 
 
-class TruthInline(ReadOnlyInline[GroundTruth, HumanLoop]):
+class TruthInline(ReadOnlyInline[GroundTruth, HumanLoop], admin.TabularInline[GroundTruth, HumanLoop]):
     """What came of it."""
 
     model = GroundTruth

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
 Colour = tuple[float, float, float]
 # A turned shape: (share of the height from the foot up, radius as a share of the height).
 Profile = Sequence[tuple[float, float]]
@@ -96,7 +96,7 @@ def room(random: np.random.Generator, wall: Colour, wood: Colour, edge: float = 
     picture = flat(wall) * (1.15 - 0.5 * np.hypot(xs + 0.25, ys - 0.25))[..., None]
     for _ in range(14):
         x, y, size = random.uniform(-0.7, 0.7), random.uniform(0, edge), random.uniform(0.02, 0.07)
-        tint = tuple(min(1.0, part * random.uniform(1.2, 2.2)) for part in wall)
+        tint = np.minimum(1, np.array(wall) * random.uniform(1.2, 2.2, 3))
         picture = mix(picture, tint, ellipse(x, y, size, size, 0.01) * float(random.uniform(0.05, 0.3)))
     depth = np.clip((ys - edge) / (1 - edge), 0, 1)
     grain = clouds(random, 8) * 0.5 + noise(random, 6, 220) * 0.5
@@ -124,7 +124,7 @@ def turned(profile: Profile, x: float, foot: float, height: float) -> Turned:
     return Turned(mask.astype(np.float32), across, up.astype(np.float32), normal.astype(np.float32))
 
 
-def _smooth(values: NDArray[np.floating[Any]], window: int) -> Array:
+def _smooth(values: Array, window: int) -> Array:
     padded = np.pad(values, window // 2, "edge")
     return np.convolve(padded, np.ones(window) / window, "valid").astype(np.float32)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 from pytest_django import Settings
 
 from moderation import pipeline
@@ -188,20 +188,23 @@ def test_pictures_can_be_dropped(visit: Visit, world: World) -> None:
     assert Submission.objects.get().filename == "dropped.jpg"
 
 
+def lost(event: dict[str, str]) -> dict[str, str]:
+    return {"requestId": event["requestId"], "errorReason": "ConnectionClosed"}
+
+
 def test_an_upload_whose_answer_was_lost_is_sent_again_without_a_double(
     visit: Visit, world: World, tmp_path: Path
 ) -> None:
-    def lose(route: Route) -> None:
-        route.fetch()
-        route.abort()
-
     visitor = visit(world.uploader)
     page = visitor.open("/upload/")
-    page.route("**/upload/", lose)
     visitor.expected = 500  # the lost connection is reported in the console
+    wire = visitor.context.new_cdp_session(page)
+    wire.on("Fetch.requestPaused", lambda event: wire.send("Fetch.failRequest", lost(event)))
+    wire.send("Fetch.enable", {"patterns": [{"urlPattern": "*/upload/", "requestStage": "Response"}]})
     page.get_by_label("Choose pictures").set_input_files(photo(tmp_path, "photo.jpg", media.picture()))
     expect(page.locator("li.upload")).to_contain_text("the connection failed")
-    page.unroute("**/upload/")
+    assert Submission.objects.count() == 1
+    wire.send("Fetch.disable")
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("status")).to_have_text("Sent 1 of 1; 0 refused.")
     assert Submission.objects.count() == 1

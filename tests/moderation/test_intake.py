@@ -211,9 +211,9 @@ def test_an_upload_that_comes_again(world: World) -> None:
     again = w.send(world.acme, user=world.uploader, submission_id=pk)
     assert (first.submission.pk, first.replayed) == (pk, False)
     assert (again.submission.pk, again.replayed) == (pk, True)
-    for sender in ({"user": world.uploader2}, {"account": world.globex, "user": world.outsider}):
+    for other in (world.uploader2, world.outsider):
         with pytest.raises(IdempotencyMismatch):
-            w.send(**{"account": world.acme, "submission_id": pk, **sender})
+            w.send(other.account, user=other, submission_id=pk)
     with pytest.raises(IdempotencyMismatch):
         w.send(world.acme, picture(seed=1), world.uploader, submission_id=pk)
     assert Submission.objects.count() == 1

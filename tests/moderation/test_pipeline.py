@@ -13,7 +13,7 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from moderation import intake, pipeline, tasks
-from moderation.celery import app
+from moderation.decoding.image import decode
 from moderation.detection import detect
 from moderation.inference import registry
 from moderation.inference.fake import FakeEngine
@@ -22,6 +22,7 @@ from moderation.models import Analysis, Detection, OutboxMessage, Submission, We
 from moderation.policies import Outcome, Rule
 from tests import world as w
 from tests.media import picture
+from tests.moderation.brokers import eagerly
 from tests.moderation.test_intake import at_once
 from tests.world import World
 
@@ -31,9 +32,8 @@ Status = Analysis.Status
 @pytest.fixture
 def eager() -> Iterator[None]:
     """Tasks run where they are sent, at once."""
-    app.conf.task_always_eager = True
-    yield
-    app.conf.task_always_eager = False
+    with eagerly():
+        yield
 
 
 class Wrapped(FakeEngine):
@@ -218,7 +218,7 @@ def test_a_slow_worker_finds_its_work_done(
         quick = Analysis.objects.start(pk)
         assert quick
         pipeline._conclude(
-            quick, FakeEngine().detect([intake.decode(picture("Weapons"), intake.limits()).frame])[0], None, None
+            quick, FakeEngine().detect([decode(picture("Weapons"), intake.limits()).frame])[0], None, None
         )
         settings.ENGINE = slow
 

@@ -68,7 +68,12 @@ def test_a_row_whose_file_is_gone_goes_too(world: World) -> None:
 def test_a_picture_sent_while_it_is_swept_is_stored_anew(transactional_db: None) -> None:
     world = w.build()
     blob = let_go(w.send(world.acme).submission)
-    sender = threading.Thread(target=lambda: (w.send(world.acme), connection.close()))
+
+    def send_again() -> None:
+        w.send(world.acme)
+        connection.close()
+
+    sender = threading.Thread(target=send_again)
     with transaction.atomic():  # as the sweep does, at the pace of a slow storage
         Blob.objects.select_for_update().get(pk=blob.pk)
         sender.start()

@@ -10,11 +10,10 @@ import subprocess
 import sys
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -79,10 +78,10 @@ def wait_for(what: Callable[[], object], seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-def waits_for_a_lock() -> bool:
+def waits_for_a_lock(workers: int = 1) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT 1 FROM pg_stat_activity WHERE application_name = 'victim' AND wait_event_type = 'Lock'")
-        return cursor.fetchone() is not None
+        cursor.execute("SELECT FROM pg_stat_activity WHERE application_name = 'victim' AND wait_event_type = 'Lock'")
+        return len(cursor.fetchall()) == workers
 
 
 def end_orphans() -> None:
@@ -262,42 +261,42 @@ def test_killed_between_the_end_of_the_loop_and_the_verdict(world: World, loop: 
 
 def test_killed_between_the_verdict_and_the_note_that_it_is_done(world: World, loop: HumanLoop):
     answered(world, loop)
-    with process(SETTLE) as worker:
+    with ExitStack() as held, process(SETTLE) as worker:
         with locked(Submission, pk=loop.submission_id):
             wait_for(waits_for_a_lock)
-            message = locked(OutboxMessage, kind="review")
-            message.__enter__()
-        try:
-            wait_for(lambda: GroundTruth.objects.exists() and waits_for_a_lock())
-            kill(worker)
-            end_orphans()
-        finally:
-            message.__exit__(None, None, None)
+            held.enter_context(locked(OutboxMessage, kind="review"))
+        wait_for(lambda: GroundTruth.objects.exists() and waits_for_a_lock())
+        kill(worker)
+        end_orphans()
     assert OutboxMessage.objects.get(kind="review").status == OutboxMessage.Status.WAITING
     finish()
     check_books(world, loop)
 
 
-def test_killed_in_the_sweep_the_next_one_does_its_work(world: World, loop: HumanLoop):
+def test_killed_in_the_sweep_the_next_one_does_the_rest(world: World, loop: HumanLoop):
     [seat] = queue.claim(world.reviewer2)
     made.lapse(seat)
-    # The cursors are taken back last: held there, the seats are already written and must be so again.
+    HumanLoop.objects.update(available_until=timezone.now())
     with locked(HumanLoop, pk=loop.pk), process("from reviews import queue; queue.sweep()") as worker:
-        worker.wait(30)
-    seat.refresh_from_db()
-    assert seat.state == ReviewTask.State.OPEN, "no lock on a loop holds up the sweep of seats"
-    answered(world, loop)
-    finish()
-    check_books(world, loop)
+        wait_for(waits_for_a_lock)
+        assert made.states(loop) == [ReviewTask.State.OPEN], "reopened, and its loop not yet failed"
+        kill(worker)
+        end_orphans()
+    queue.sweep()
+    queue.sweep()
+    loop.refresh_from_db()
+    assert loop.status == HumanLoop.Status.FAILED
+    assert made.states(loop) == [ReviewTask.State.CLOSED, ReviewTask.State.OPEN], "a lead is asked, once"
+    assert OutboxMessage.objects.filter(event="human_loop.failed").count() == 1
 
 
 def test_two_workers_at_one_loop_do_it_once(world: World, loop: HumanLoop):
     answered(world, loop)
     code = f"from reviews import settlement; settlement.settle({loop.pk})"
-    with locked(HumanLoop, pk=loop.pk), process(code) as first, process(code) as second:
-        wait_for(waits_for_a_lock)
-        time.sleep(3)
-        assert first.poll() is None and second.poll() is None
+    with process(code) as first, process(code) as second:
+        with locked(HumanLoop, pk=loop.pk):
+            wait_for(lambda: waits_for_a_lock(workers=2))
+        assert (first.wait(30), second.wait(30)) == (0, 0)
+    assert OutboxMessage.objects.filter(event="human_loop.completed").count() == 1
     finish()
     check_books(world, loop)
-    assert uuid.UUID(str(Submission.objects.get().pk)) and isinstance(HTTPServer, type)

@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from moderation.models import User
+from moderation.taxonomy import LABELS
 from reviews import desk, loops, queue
 from reviews.evidence import BLIND_SHARE, is_blind
 from reviews.loops import LoopInput
@@ -179,8 +180,6 @@ def test_the_page_shows_labels_thresholds_and_why_it_is_here(reviewer: Client, s
 
 
 def test_every_label_of_the_taxonomy_can_be_chosen_exactly_once(reviewer: Client, seat: ReviewTask):
-    from moderation.taxonomy import LABELS
-
     offered = re.findall(r'name="labels" value="([^"]*)"', reviewer.get(url(seat)).content.decode())
     assert sorted(map(html.unescape, offered)) == sorted(LABELS)
 
@@ -265,7 +264,7 @@ def blind_and_audit(world: World) -> tuple[HumanLoop, HumanLoop]:
     )
     audit, _ = made.considered(world.acme, {"Weapons": 97.0})
     checked = []
-    for _ in range(60):
+    for _ in range(25):
         made_now, _review = made.considered(world.acme, {"Weapons": 60.0})
         checked.append(HumanLoop.objects.get(analysis=made_now, flow=flow))
     return next(each for each in checked if is_blind(each)), HumanLoop.objects.get(analysis=audit, flow=flow)
@@ -302,7 +301,7 @@ def test_a_share_of_what_checks_send_is_blind_too_and_always_the_same_share(worl
     blind_and_audit(world)
     checked = [each for each in HumanLoop.objects.all() if not each.is_audit]
     share = sum(map(is_blind, checked)) / len(checked)
-    assert abs(share - BLIND_SHARE) < 0.22  # 60 draws: over three standard deviations
+    assert abs(share - BLIND_SHARE) < 0.33  # 25 draws: three and a half standard deviations
     assert [is_blind(each) for each in checked] == [is_blind(each) for each in checked]
 
 
@@ -384,8 +383,7 @@ def test_a_wrong_token_is_no_server_error(reviewer: Client, seat: ReviewTask, to
 
 def test_the_seconds_of_the_page_are_taken_within_reason(reviewer: Client, seat: ReviewTask):
     assert reviewer.post(url(seat), answer(seat, seconds="nan")).status_code in (302, 400)
-    Decision.objects.all()
-    assert all(decision.seconds_spent < 60 for decision in Decision.objects.all())
+    assert all(0 <= decision.seconds_spent < 60 for decision in Decision.objects.all())
 
 
 def test_an_answer_id_of_somebody_elses_answer_is_refused(
@@ -560,7 +558,8 @@ def test_a_custom_task_shows_its_content_and_takes_words_or_json(
     assert client.post(url(seat), sent).status_code == 302
     assert Decision.objects.get().answer == kept
     client.post("/review/undo", {"decision": sent["decision"]})
-    assert html.escape(typed.splitlines()[0][:5]) in client.get(url(seat)).content.decode()
+    [again] = re.findall(r"<textarea.*?>\n?(.*?)</textarea>", text(client.get(url(seat))), re.DOTALL)
+    assert "".join(again.split()) == "".join(typed.split())
 
 
 @pytest.mark.parametrize("typed", ["", " ", "x" * 100_001, "nul\0", "[" * 100_000])

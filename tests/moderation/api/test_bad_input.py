@@ -198,7 +198,8 @@ def test_metadata_that_is_taken(world: World, metadata: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("field", ["external_id", "policy", "metadata"])
 def test_files_where_texts_belong(world: World, field: str) -> None:
-    problem = check(post(api_client(world.key), **{field: w.upload(b"{}")}), 400, "invalid")
+    form = {"file": w.upload(picture()), field: w.upload(b"{}")}
+    problem = check(api_client(world.key).post(LIST, form), 400, "invalid")
     assert [each["field"] for each in problem["errors"]] == [field]
 
 
@@ -292,7 +293,7 @@ def test_lengths_that_are_none(world: World, length: str) -> None:
 def test_a_body_that_ends_too_soon(world: World, cut: int) -> None:
     """The last cuts leave the picture whole and lose the policy behind it."""
     body = form(('name="file"; filename="a.jpg"', picture()), ('name="policy"', b"x" * 100))
-    wire = {"CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body[:cut])}
+    wire: dict[str, Any] = {"CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body[:cut])}
     answer = post_raw(api_client(world.key), body, **wire)
     assert answer.status_code == 400
     told(answer)

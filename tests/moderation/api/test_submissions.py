@@ -13,12 +13,12 @@ from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
 from moderation import pipeline
 from moderation.api import waiting
-from moderation.celery import app
 from moderation.models import Analysis, Blob, IdempotencyKey, Submission
 from moderation.policies import Outcome, Rule
 from tests import world as w
 from tests.media import picture, tiny
 from tests.moderation.api.test_errors import check
+from tests.moderation.brokers import broker_at, eagerly
 from tests.world import World, api_client
 
 LIST = "/api/v1/submissions/"
@@ -27,20 +27,15 @@ LIST = "/api/v1/submissions/"
 @pytest.fixture
 def eager() -> Iterator[None]:
     """Tasks run where they are sent, at once."""
-    app.conf.task_always_eager = True
-    yield
-    app.conf.task_always_eager = False
+    with eagerly():
+        yield
 
 
 @pytest.fixture
 def no_broker() -> Iterator[None]:
     """A broker that refuses connections."""
-    before = app.conf.broker_url
-    for url in ("redis://127.0.0.1:1/0", before):
-        app.conf.broker_url = app.conf.broker_write_url = url
-        app._pool = app.amqp._producer_pool = None
-        if url != before:
-            yield
+    with broker_at("redis://127.0.0.1:1/0"):
+        yield
 
 
 def post(

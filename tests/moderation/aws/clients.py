@@ -6,9 +6,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest, AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.parsers import create_parser
 
 from moderation.aws import protocol
@@ -72,6 +74,20 @@ def send(service: str, operation: str, *, region: str = "us-east-1", validate: b
     getattr(client, operation)(**members)
     assert wire.sent is not None
     return wire.sent
+
+
+def sign(
+    method: str,
+    target: str,
+    headers: dict[str, str],
+    body: bytes = b"",
+    service: str = "sagemaker",
+    secret: str = SECRET,
+) -> Sent:
+    """Any request at all, signed by botocore's signer with whatever headers are given."""
+    request = AWSRequest(method, f"http://{HOST}{target}", headers={"Host": HOST, **headers}, data=body)
+    SigV4Auth(Credentials(KEY_ID, secret), service, "us-east-1").add_auth(request)
+    return Sent(method, target, tuple(request.headers.items()), body)
 
 
 def parse(

@@ -18,7 +18,7 @@ from moderation.aws.endpoint import aws_first, endpoint, speaks_aws
 from moderation.aws.errors import AwsError
 from moderation.aws.protocol import Caller
 from moderation.models import AccessKey, Account, User
-from tests.moderation.aws.clients import HOST, KEY_ID, SECRET, Sent, send
+from tests.moderation.aws.clients import HOST, KEY_ID, SECRET, Sent, send, sign
 
 ACCOUNT = "123456789012"
 
@@ -237,8 +237,6 @@ def test_malformed_bodies(body, code):
 
 def signed(body: bytes, target: str = "/") -> Sent:
     """A DetectModerationLabels request with any body, signed as boto3 would."""
-    from tests.moderation.aws.test_sigv4 import sign
-
     headers = {
         "X-Amz-Target": "RekognitionService.DetectModerationLabels",
         "Content-Type": "application/x-amz-json-1.1",

@@ -314,6 +314,7 @@ def test_a_persons_key_needs_the_persons_role():
 
 def test_a_caller_may_what_the_keys_policy_permits():
     caller_with(None).require("sagemaker:StartHumanLoop", FLOW)
+    assert caller_with(None).partition == "aws"
     narrow = caller_with({"Statement": [{"Effect": "Allow", "Action": "sagemaker:Start*", "Resource": FLOW}]})
     narrow.require("sagemaker:StartHumanLoop", FLOW)
     with pytest.raises(AwsError) as caught:

@@ -7,16 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from moderation.aws import sigv4
 from moderation.aws.errors import AwsError
 from moderation.aws.sigv4 import Verified
-from tests.moderation.aws.clients import HOST, KEY_ID, SECRET, Sent, send
+from tests.moderation.aws.clients import HOST, KEY_ID, SECRET, Sent, send, sign
 
 
 @dataclass(frozen=True)
@@ -53,19 +50,6 @@ def refusal(sent: Sent, **options: Any) -> tuple[str, str]:
     with pytest.raises(AwsError) as caught:
         verify(sent, **options)
     return caught.value.code, caught.value.message
-
-
-def sign(
-    method: str,
-    target: str,
-    headers: dict[str, str],
-    body: bytes = b"",
-    service: str = "sagemaker",
-    secret: str = SECRET,
-) -> Sent:
-    request = AWSRequest(method, f"http://{HOST}{target}", headers={"Host": HOST, **headers}, data=body)
-    SigV4Auth(Credentials(KEY_ID, secret), service, "us-east-1").add_auth(request)
-    return Sent(method, target, tuple(request.headers.items()), body)
 
 
 def with_header(sent: Sent, name: str, value: str) -> Sent:
