@@ -25,7 +25,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from moderation.models import User
 
-CLAIMS, CROWD = 200, 8
+CLAIMS, CROWD = 100, 8
 
 _FILL = """
 INSERT INTO reviews_humanloop (account_id, region, name, flow_id, status, input_digest, input_content, selected_labels,

@@ -25,7 +25,7 @@ from reviews.models.seat import ReviewTaskQuerySet
 
 MAX_CLAIM: Final = 24
 # A cursor older than this starts anew, so that no race keeps a seat behind it for long.
-CURSOR_SECONDS: Final = 60
+CURSOR_SECONDS: Final = 300
 SWEEP_LIMIT: Final = 500
 # "slre": the namespace of our advisory locks on reviewers.
 _LOCK_SPACE: Final = 0x736C7265
@@ -179,8 +179,11 @@ def _open_to(reviewer: User, flows: list[int], only: ReviewQueue | None) -> list
         F("priority") * -1, "due_at", "pk"
     )
     ordered = queues.annotate(due=Subquery(first.values("due_at")[:1])).exclude(due=None).order_by("-priority", "due")
+    found = list(ordered.filter(pk=only.pk) if only else ordered)
+    if not any(queue.skills for queue in found):
+        return found
     skills = set(reviewer.skills.values_list("name", flat=True))
-    return [queue for queue in (ordered.filter(pk=only.pk) if only else ordered) if skills.issuperset(queue.skills)]
+    return [queue for queue in found if skills.issuperset(queue.skills)]
 
 
 def _take_from(queue: ReviewQueue, reviewer: User, n: int, flows: list[int]) -> list[int]:
@@ -224,8 +227,15 @@ def _claim_from(
 
 def _keep_cursor(reviewer: User, queue: ReviewQueue, position: Position, started_at: datetime) -> None:
     rank, due, seat_id = position
-    where = {"priority": -rank, "due_at": due, "task_id": seat_id, "started_at": started_at}
-    ClaimCursor.objects.update_or_create(reviewer=reviewer, queue=queue, defaults=where)
+    cursor = ClaimCursor(
+        reviewer=reviewer, queue=queue, priority=-rank, due_at=due, task_id=seat_id, started_at=started_at
+    )
+    ClaimCursor.objects.bulk_create(
+        [cursor],
+        update_conflicts=True,
+        unique_fields=["reviewer", "queue"],
+        update_fields=["priority", "due_at", "task_id", "started_at"],
+    )
 
 
 def _give_back(held: ReviewTaskQuerySet, limit: int | None = None) -> int:

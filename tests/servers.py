@@ -11,7 +11,8 @@ import os
 import shutil
 import sys
 import tempfile
-from contextlib import ExitStack
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from moderation.embedded import ADDRESSES
@@ -52,8 +53,18 @@ def _isolate() -> None:
     }
 
 
+def _sweep() -> None:
+    """Remove what runs that were killed have left: folders whose servers nobody holds any more."""
+    for folder in Path(tempfile.gettempdir()).glob("second-look-tests-*"):
+        with suppress(OSError):
+            old = time.time() - folder.stat().st_mtime > 600
+            if old and Home(folder).lock("postgres.users").exclusive(wait=False):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def _start() -> None:
     _isolate()
+    _sweep()
     folder = Path(tempfile.mkdtemp(prefix="second-look-tests-"))
     folder.chmod(0o711)  # as root, PostgreSQL runs under another account, which must pass through
     os.environ[HOME] = str(folder)

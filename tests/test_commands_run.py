@@ -110,6 +110,8 @@ def test_it_starts_survives_a_kill_and_stops(product: Product) -> None:
     assert comes(lambda: product.heard("Ctrl-C stops everything"))
     assert product.heard("creating the database")
     assert product.heard("Applying moderation.0001")
+    secrets = json.loads((product.folder / "secrets" / "passwords.json").read_text())
+    assert all(product.heard(password) for password in secrets.values())
     names = [path.stem for path in (product.folder / "run").glob("*.json")]
     assert {"postgres", "valkey", "web", "worker", "films", "beat", "up"} <= set(names)
 
@@ -131,6 +133,7 @@ def test_it_starts_survives_a_kill_and_stops(product: Product) -> None:
     # Killed, it leaves nothing behind; started again, it finds its data.
     first.kill()
     first.wait()
+    product.said.clear()
     again = product.up("--no-worker")
     assert comes(lambda: product.heard("Ctrl-C stops everything") and product.answers())
     found = product.manage(
@@ -138,6 +141,7 @@ def test_it_starts_survives_a_kill_and_stops(product: Product) -> None:
     )
     assert "424242424242" in found.stdout, found.stderr
     assert not any("celery" in line for line in product.processes())
+    assert not any(product.heard(password) for password in secrets.values())
 
     # Ctrl-C ends it all.
     again.send_signal(signal.SIGINT)

@@ -34,19 +34,20 @@ from moderation.inference.types import Evidence, Findings, LabelScore
 
 CALIBRATION = "2026-11-20"
 
-# ImageNet-1k indices of what each label rests on, and how much their probability counts. The pictures that Weapons was
-# fitted on show firearms; the other classes say "weapon" of an odd shape sooner and count half.
+# ImageNet-1k indices of what each label rests on, and how much their probability counts. Weapons was fitted on firearms.
+# The other classes see a weapon in many a tool and an odd shape: counted in full they named one in twenty cut-out
+# pictures of things that no fitting had seen; counted a tenth they need to be all but certain.
 IMAGENET_CLASSES: Mapping[str, Mapping[int, float]] = {
     "Weapons": {
         413: 1.0,  # assault rifle
-        471: 0.5,  # cannon
-        499: 0.5,  # cleaver
-        596: 0.5,  # hatchet
-        657: 0.5,  # missile
-        744: 0.5,  # projectile
+        471: 0.1,  # cannon
+        499: 0.1,  # cleaver
+        596: 0.1,  # hatchet
+        657: 0.1,  # missile
+        744: 0.1,  # projectile
         763: 1.0,  # revolver
         764: 1.0,  # rifle
-        847: 0.5,  # tank
+        847: 0.1,  # tank
     },
     "Alcoholic Beverages": {
         440: 1.0,  # beer bottle
@@ -83,7 +84,7 @@ class Calibration:
 CALIBRATIONS: Mapping[str, Calibration] = {
     "Explicit Nudity": Calibration(slope=1.5, neutral=0.7),
     "Swimwear or Underwear": Calibration(slope=1.4, neutral=0.4),
-    "Weapons": Calibration(slope=1.37, neutral=0.0348),
+    "Weapons": Calibration(slope=1.21, neutral=0.0267),
     "Blood & Gore": Calibration(slope=1.5, neutral=0.75),
     "Alcoholic Beverages": Calibration(slope=1.15, neutral=0.0440),
 }

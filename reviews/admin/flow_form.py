@@ -1,5 +1,6 @@
 """A flow definition as a form: conditions typed as JSON, said back in words, and tried on the pictures of late."""
 
+import json
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -8,6 +9,7 @@ from django import forms
 from moderation.admin.scoping import SameAccountForm
 from moderation.models import Account
 from moderation.storage import LocationInvalid, locate
+from reviews.condition_schema import MAX_CHARACTERS
 from reviews.conditions import ConditionError, Conditions, describe, parse, warnings
 from reviews.models import FlowDefinition
 from reviews.preview import Preview, preview
@@ -27,6 +29,11 @@ class FlowForm(SameAccountForm[FlowDefinition]):
             )
         }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if stored := self.initial.get("conditions"):
+            self.initial["conditions"] = _readable(stored)
+
     def is_valid(self) -> bool:
         """Never while trying out."""
         return super().is_valid() and not self.is_preview
@@ -35,6 +42,12 @@ class FlowForm(SameAccountForm[FlowDefinition]):
     def is_preview(self) -> bool:
         """Whether the button was Preview."""
         return self.is_bound and PREVIEW_BUTTON in self.data
+
+    def clean_conditions(self) -> str:
+        """As typed; as stored where only the layout differs, so that no new version is made of it."""
+        typed: str = self.cleaned_data["conditions"]
+        stored: str = self.stored(self.instance)
+        return stored if typed and stored and _meaning(typed) == _meaning(stored) else typed
 
     def clean_output_path(self) -> str:
         """An address in a bucket of the account, which may be written."""
@@ -67,9 +80,13 @@ class FlowForm(SameAccountForm[FlowDefinition]):
         account_id = self._account_id()
         if account_id is None:
             return None
-        stored = FlowDefinition.objects.filter(pk=self.instance.pk).values_list("conditions", flat=True).first()
-        present = parse(stored) if stored else None
-        return preview(account_id, draft, present, compare=stored is not None)
+        stored = self.stored(self.instance)
+        return preview(account_id, draft, parse(stored) if stored else None, compare=self.instance.pk is not None)
+
+    @staticmethod
+    def stored(flow: FlowDefinition) -> str:
+        """The conditions in force, whatever stands in the form; empty for a flow that is being made."""
+        return FlowDefinition.objects.filter(pk=flow.pk).values_list("conditions", flat=True).first() or ""
 
     def _account_id(self) -> str | None:
         account = getattr(self, "cleaned_data", {}).get("account")
@@ -92,3 +109,19 @@ class Tried:
         self.warnings = warnings(draft) if draft else ()
         self.numbers = numbers
 
+
+def _meaning(text: str) -> str | None:
+    """The conditions without their layout; None where they do not parse."""
+    try:
+        return parse(text).to_json()
+    except ConditionError:
+        return None
+
+
+def _readable(text: str) -> str:
+    """The conditions over several lines, where that is not too long to be saved again."""
+    try:
+        laid_out = json.dumps(parse(text).to_data(), indent=2, ensure_ascii=False)
+    except ConditionError:
+        return text
+    return laid_out if len(laid_out) <= MAX_CHARACTERS else text

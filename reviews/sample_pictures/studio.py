@@ -52,8 +52,8 @@ def mix(below: Array, above: Array | Colour, share: Array | float) -> Array:
 
 def step(edge0: float, edge1: float, value: Array) -> Array:
     """0 below the first edge, 1 above the second, smooth between."""
-    t = np.clip((value - edge0) / (edge1 - edge0), 0, 1)
-    return (t * t * (3 - 2 * t)).astype(np.float32)
+    t: Array = np.clip((value - edge0) / (edge1 - edge0), 0, 1)
+    return t * t * (3 - 2 * t)
 
 
 def blur(values: Array, radius: float) -> Array:
@@ -71,8 +71,8 @@ def noise(random: np.random.Generator, across: int, down: int) -> Array:
 def clouds(random: np.random.Generator, stretch: float = 1.0) -> Array:
     """Noise of several sizes added up, 0 to 1."""
     layers = [noise(random, int(3 * 2**k), max(2, int(3 * 2**k * stretch))) / 2**k for k in range(6)]
-    total = np.sum(layers, axis=0)
-    return ((total - total.min()) / (total.max() - total.min())).astype(np.float32)
+    total: Array = np.sum(layers, axis=0)
+    return (total - total.min()) / (total.max() - total.min())
 
 
 def polygon(points: Sequence[tuple[float, float]]) -> Array:

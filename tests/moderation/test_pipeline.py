@@ -275,16 +275,18 @@ def test_a_picture_that_kills_its_worker_is_given_up(
 
 
 def _work_in_a_process(pk: int) -> int:
-    """Moderate in a child; returns the signal that ended it, or 0."""
+    """Moderate in a child; returns the signal that ended it, or 0 when it came to an end of its own."""
     child = os.fork()
     if child == 0:
-        # The parent's connection is left alone, not even closed; the child opens its own.
-        parents, connection.connection = connection.connection, None
+        code = 1
         try:
+            # The parent's connection is left alone, not even closed; the child opens its own.
+            kept, connection.connection = connection.connection, None
             pipeline.moderate(pk)
+            code = 0 if kept is not connection.connection else 2
         finally:
-            os._exit(0 if parents else 1)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) * -1
+            os._exit(code)
+    return -os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def test_an_unforeseen_error_is_tried_again(world: World, engine_that: Callable[[Callable[[], None]], None]) -> None:

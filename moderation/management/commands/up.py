@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.management import get_commands
 from django.core.management.base import BaseCommand, CommandError
 
 from moderation import embedded
@@ -84,7 +83,7 @@ class Command(BaseCommand):
         if not supervisor.stopping:
             self._say("Bringing the database up to date")
             supervisor.run_once(_manage("migrate", "--no-input"), lambda line: line if "Applying" in line else None)
-        if not supervisor.stopping and "bootstrap" in get_commands():
+        if not supervisor.stopping:
             supervisor.run_once(_manage("bootstrap"), lambda line: line)
 
     def _serve(self, supervisor: Supervisor, leases: list[Lease], *, worker: bool) -> None:
