@@ -91,7 +91,7 @@ def measure(seats: int, answered: int) -> Table:
     team.members.set([veteran, newcomer, *crowd])
     line = ReviewQueue.objects.create(account=account, name="line")
     flow = FlowDefinition.objects.create(account=account, name="flow", work_team=team, queue=line, task_count=3)
-    values = {
+    values: dict[str, str | int] = {
         "account": account.pk,
         "flow": flow.pk,
         "queue": line.pk,

@@ -55,7 +55,7 @@ def _database() -> None:
 
 def _broker() -> None:
     with app.connection_for_write(connect_timeout=SECONDS) as broker:
-        broker.ensure_connection(max_retries=1, timeout=int(SECONDS))
+        broker.ensure_connection(max_retries=1, interval_start=0)
 
 
 def _storage() -> None:

@@ -26,7 +26,6 @@ from moderation.handoff import (
     FlowNotReady,
     FlowUnsuitable,
     LoopNameTaken,
-    LoopQuotaExceeded,
     Review,
     ReviewRequest,
 )
@@ -47,12 +46,8 @@ def check(account: Account, request: ReviewRequest, media_digest: str) -> None:
 
     Raises FlowNotFound, FlowNotReady, FlowUnsuitable, LoopNameTaken, LoopQuotaExceeded.
     """
-    flow = _requested_flow(account, request)
-    limit = int(getattr(settings, "MAX_OPEN_LOOPS", 0))
-    if _begun_before(flow, request, media_digest) or not limit:
-        return
-    if HumanLoop.objects.open().filter(account=account)[:limit].count() >= limit:
-        raise LoopQuotaExceeded(f"The account has {limit} open human loops, which is its limit.")
+    if not _begun_before(_requested_flow(account, request), request, media_digest):
+        loops.check_quota(account)
 
 
 def consider(analysis: Analysis, outcome: Outcome, request: ReviewRequest | None = None) -> Review:

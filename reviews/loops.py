@@ -11,12 +11,13 @@ from copy import copy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from moderation.handoff import LoopNameTaken
-from moderation.models import OutboxMessage, Submission
+from moderation.handoff import LoopNameTaken, LoopQuotaExceeded
+from moderation.models import Account, OutboxMessage, Submission
 from reviews.events import announce
 from reviews.models import ClaimCursor, FlowDefinition, HumanLoop, ReviewTask, Routing
 
@@ -53,6 +54,16 @@ def input_digest(flow: FlowDefinition, content_digest: str, content_classifiers:
     """The same for the same content (by digest), flow definition and data attributes; SHA-256 in hex."""
     said = json.dumps([content_digest, flow.arn, sorted(content_classifiers)])
     return hashlib.sha256(said.encode()).hexdigest()
+
+
+def check_quota(account: Account) -> None:
+    """Raise LoopQuotaExceeded when the account has as many open loops as MAX_OPEN_LOOPS allows; 0 is no limit.
+
+    For those who ask for a loop; a policy's review is never refused.
+    """
+    limit = int(getattr(settings, "MAX_OPEN_LOOPS", 0))
+    if limit and HumanLoop.objects.open().filter(account=account)[:limit].count() >= limit:
+        raise LoopQuotaExceeded(f"The account has {limit} open human loops, which is its limit.")
 
 
 def start(flow: FlowDefinition, what: LoopInput) -> tuple[HumanLoop, bool]:
@@ -106,7 +117,8 @@ def fail(loop_id: int, code: str, reason: str) -> bool:
 
 def fail_overdue(limit: int = 200) -> int:
     """Fail the loops whose time to find reviewers is over; whoever holds a seat may finish first."""
-    return sum(_fail_overdue(pk) for pk in HumanLoop.objects.overdue().values_list("pk", flat=True)[:limit])
+    overdue = HumanLoop.objects.overdue().order_by("available_until")
+    return sum(_fail_overdue(pk) for pk in overdue.values_list("pk", flat=True)[:limit])
 
 
 def end(loop: HumanLoop, status: HumanLoop.Status, output_uri: str = "") -> None:

@@ -179,7 +179,7 @@ def _open_to(reviewer: User, flows: list[int], only: ReviewQueue | None) -> list
         F("priority") * -1, "due_at", "pk"
     )
     ordered = queues.annotate(due=Subquery(first.values("due_at")[:1])).exclude(due=None).order_by("-priority", "due")
-    found = list(ordered.filter(pk=only.pk) if only else ordered)
+    found: list[ReviewQueue] = list(ordered.filter(pk=only.pk) if only else ordered)
     if not any(queue.skills for queue in found):
         return found
     skills = set(reviewer.skills.values_list("name", flat=True))

@@ -1,4 +1,4 @@
-"""The sample world's part in review: a flow with its queue and team, and a dozen drawn pictures on their way through it.
+"""The sample world's part in review: a flow with its queue and team, and drawn pictures on their way through it.
 
 The pictures take the way of any upload: intake, engine, policy, routers.  Nothing is put into the queue by hand.
 """

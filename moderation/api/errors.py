@@ -31,6 +31,7 @@ _TITLES = {
     404: "Not found",
     405: "Method not allowed",
     406: "Not acceptable",
+    411: "Length required",
     413: "Too large",
     415: "Unsupported media type",
     422: "Cannot be processed",
@@ -41,6 +42,14 @@ _TITLES = {
 # Everything else about a picture is 422: the request is well formed, the picture is not one we take.
 _MEDIA_STATUS = {"empty": 400, "unsupported_format": 415, "out_of_memory": 503}
 _INTAKE_STATUS = {"too_large": 413}
+
+
+class LengthRequired(exceptions.APIException):
+    """A body without a Content-Length, which WSGI cannot read safely."""
+
+    status_code = 411
+    default_code = "length_required"
+    default_detail = "Send the body with a Content-Length; bodies in chunks are not read."
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ _WHEN = {
     401: "No token, or one that opens nothing.",
     403: "The key's policy, or its person's role, does not allow it.",
     404: "Not there, or not yours.",
+    411: "No Content-Length: bodies sent in chunks are not read.",
     413: "The file is larger than is accepted.",
     415: "Not multipart/form-data, or a file that is neither JPEG nor PNG.",
     422: "A picture that cannot be used (damaged, too large or too small in pixels), or an Idempotency-Key that came "

@@ -30,6 +30,7 @@ from rest_framework.views import APIView
 from moderation import intake, taxonomy
 from moderation.api import schema
 from moderation.api.auth import MayCall, Right, caller_of
+from moderation.api.errors import LengthRequired
 from moderation.api.filters import SubmissionFilter
 from moderation.api.pagination import NewestFirst
 from moderation.api.parsers import FormParser
@@ -90,7 +91,7 @@ class Submissions(RestView):
         summary="Send a picture",
         parameters=[WaitQuery, schema.IDEMPOTENCY_KEY, schema.LOCATION, schema.REPLAYED],
         request={"multipart/form-data": NewSubmission},
-        responses={202: schema.QUEUED, 200: schema.ANSWERED, **schema.problems(400, 413, 415, 422)},
+        responses={202: schema.QUEUED, 200: schema.ANSWERED, **schema.problems(400, 411, 413, 415, 422)},
         filters=False,
         tags=["Submissions"],
     )
@@ -182,8 +183,10 @@ class Docs(SpectacularSwaggerSplitView):
 
 
 def _check_length(request: Request) -> None:
-    """Refuse a body that must be too large before any of it is read."""
+    """Refuse a body that must be too large, or is of a size untold, before any of it is read."""
     length = request.META.get("CONTENT_LENGTH") or "0"
+    if "Transfer-Encoding" in request.headers and length == "0":
+        raise LengthRequired()
     most = settings.UPLOAD_MAX_BYTES
     if length.isdigit() and int(length) > most + FORM_BYTES:
         message = f"The request has {length} bytes; a file may have at most {most}."

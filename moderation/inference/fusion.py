@@ -34,9 +34,9 @@ from moderation.inference.types import Evidence, Findings, LabelScore
 
 CALIBRATION = "2026-11-20"
 
-# ImageNet-1k indices of what each label rests on, and how much their probability counts. Weapons was fitted on firearms.
-# The other classes see a weapon in many a tool and an odd shape: counted in full they named one in twenty cut-out
-# pictures of things that no fitting had seen; counted a tenth they need to be all but certain.
+# ImageNet-1k indices of what each label rests on, and how much their probability counts. Weapons was fitted on
+# firearms. Its other classes see a weapon in many a tool and odd shape: counted in full they named one in twenty
+# cut-out pictures of things that no fitting had seen; counted a tenth they need to be all but certain.
 IMAGENET_CLASSES: Mapping[str, Mapping[int, float]] = {
     "Weapons": {
         413: 1.0,  # assault rifle

@@ -40,7 +40,8 @@ def swiftformer(frame: Frame) -> Input:
     width, height = max(1, round(image.width * fit)), max(1, round(image.height * fit))
     whole = _resized(image, width, height)
     if width != height:
-        behind = _resized(image, side, side).filter(ImageFilter.GaussianBlur(10))
+        # Ten pixels of blur, at half the size for a quarter of the work.
+        behind = whole.resize((side // 2, side // 2)).filter(ImageFilter.GaussianBlur(5)).resize((side, side))
         behind.paste(whole, ((side - width) // 2, (side - height) // 2))
         whole = behind
     return _planes(np.asarray(whole, np.float32))

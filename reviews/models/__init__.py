@@ -3,6 +3,7 @@
 from reviews.models.flow import FlowDefinition, HumanTaskUi, ReviewQueue, Skill, Worker, WorkTeam
 from reviews.models.loop import HumanLoop, Routing
 from reviews.models.seat import ClaimCursor, Decision, Refusal, ReviewTask, UnsentAnswer
+from reviews.models.tag import Tag
 from reviews.models.truth import GroundTruth
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "ReviewTask",
     "Routing",
     "Skill",
+    "Tag",
     "UnsentAnswer",
     "WorkTeam",
     "Worker",

@@ -7,11 +7,13 @@ from typing import ClassVar
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from moderation.aws.arns import Kind, ResourceArn
 from moderation.models import Account, Policy, User
 from reviews.conditions import ConditionError, parse
+from reviews.models.deletion import NotDeleted
 
 AWS_NAME = RegexValidator(
     r"^[a-z0-9](-*[a-z0-9]){0,62}\Z", "Lower-case letters, digits and single hyphens, at most 63."
@@ -42,15 +44,36 @@ class WorkTeam(models.Model):
     name = models.CharField(max_length=63, validators=[TEAM_NAME])
     description = models.CharField(max_length=200, blank=True)
     members = models.ManyToManyField(User, blank=True, related_name="work_teams")
+    member_definitions = models.JSONField(
+        default=list, blank=True, editable=False, help_text="Who the members are, as SageMaker's clients said it."
+    )
+    defined_members = models.JSONField(
+        default=list, blank=True, editable=False, help_text="The ids of the people that the definitions meant then."
+    )
+    notification_topic_arn = models.CharField(max_length=4096, blank=True, editable=False)
+    worker_access = models.JSONField(null=True, blank=True, editable=False, help_text="WorkerAccessConfiguration.")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(auto_now=True)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects: ClassVar[NotDeleted["WorkTeam"]] = NotDeleted()  # type: ignore[assignment]  # from NotDeleted[Self]
+    everything: ClassVar[models.Manager["WorkTeam"]] = models.Manager()
 
     class Meta:
         ordering = ("name",)
-        constraints = [models.UniqueConstraint(fields=["account", "region", "name"], name="work_team_unique")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "region", "name"], condition=Q(deleted_at=None), name="work_team_unique"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def arn(self) -> str:
+        """Its Amazon Resource Name."""
+        return str(ResourceArn(Kind.WORKTEAM, self.region, self.account_id, self.name))
 
 
 class ReviewQueue(models.Model):
@@ -81,13 +104,26 @@ class HumanTaskUi(models.Model):
     content = models.TextField(max_length=128_000)
     content_sha256 = models.CharField(max_length=64)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects: ClassVar[NotDeleted["HumanTaskUi"]] = NotDeleted()  # type: ignore[assignment]  # from NotDeleted[Self]
+    everything: ClassVar[models.Manager["HumanTaskUi"]] = models.Manager()
 
     class Meta:
         ordering = ("name",)
-        constraints = [models.UniqueConstraint(fields=["account", "region", "name"], name="human_task_ui_unique")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "region", "name"], condition=Q(deleted_at=None), name="human_task_ui_unique"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def arn(self) -> str:
+        """Its Amazon Resource Name."""
+        return str(ResourceArn(Kind.HUMAN_TASK_UI, self.region, self.account_id, self.name))
 
 
 class FlowDefinitionQuerySet(models.QuerySet["FlowDefinition"]):
@@ -108,6 +144,22 @@ class FlowDefinitionQuerySet(models.QuerySet["FlowDefinition"]):
     def worked_by(self, user: User) -> "FlowDefinitionQuerySet":
         """Those whose work team the person is in."""
         return self.filter(account_id=user.account_id, work_team__members=user)
+
+
+class FlowDefinitionManager(NotDeleted["FlowDefinition"]):
+    """Flow definitions that were not deleted, asked for in the words of the routers and the queue."""
+
+    def get_queryset(self) -> FlowDefinitionQuerySet:
+        """All but the deleted."""
+        return FlowDefinitionQuerySet(self.model, using=self._db).filter(deleted_at=None)
+
+    def taking(self, policy: Policy) -> FlowDefinitionQuerySet:
+        """As FlowDefinitionQuerySet.taking."""
+        return self.get_queryset().taking(policy)
+
+    def worked_by(self, user: User) -> FlowDefinitionQuerySet:
+        """As FlowDefinitionQuerySet.worked_by, with the deleted ones: what still waits there wants somebody."""
+        return FlowDefinition.everything.worked_by(user)
 
 
 class FlowDefinition(models.Model):
@@ -174,11 +226,18 @@ class FlowDefinition(models.Model):
     sampling_secret = models.BinaryField(default=new_sampling_secret, editable=False)
     created_at = models.DateTimeField(default=timezone.now, editable=False)
 
-    objects: ClassVar[FlowDefinitionQuerySet] = FlowDefinitionQuerySet.as_manager()  # type: ignore[assignment]
+    deleted_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    objects: ClassVar[FlowDefinitionManager] = FlowDefinitionManager()
+    everything: ClassVar[FlowDefinitionQuerySet] = FlowDefinitionQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         ordering = ("name",)
-        constraints = [models.UniqueConstraint(fields=["account", "region", "name"], name="flow_definition_unique")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account", "region", "name"], condition=Q(deleted_at=None), name="flow_definition_unique"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name

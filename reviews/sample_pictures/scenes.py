@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import MappingProxyType
 
 import numpy as np
@@ -142,14 +143,6 @@ def chess(random: Random) -> Array:
     return picture
 
 
-def apples(random: Random) -> Array:
-    picture = s.room(random, (0.5, 0.52, 0.44), OAK)
-    for x, foot, size in ((-0.2, 0.84, 0.24), (0.12, 0.83, 0.22), (-0.02, 0.93, 0.25), (0.34, 0.9, 0.21)):
-        colour = (random.uniform(0.6, 0.85), random.uniform(0.1, 0.5), 0.1)
-        picture = apple(picture, x, foot, size, colour)
-    return picture
-
-
 def rocket(random: Random) -> Array:
     picture = s.room(random, (0.16, 0.2, 0.36), (0.5, 0.42, 0.34))
     fin = [(-0.16, 0.9), (-0.05, 0.6), (0.05, 0.6), (0.16, 0.9), (0.06, 0.84), (-0.06, 0.84)]
@@ -160,23 +153,36 @@ def rocket(random: Random) -> Array:
     return s.mix(picture, (0.2, 0.45, 0.7), s.ellipse(0, 0.48, 0.035, 0.035))
 
 
-def kitchen_knife(random: Random) -> Array:
-    picture = s.table(random, (0.72, 0.56, 0.38))
-    blade = [(-0.42, 0.5), (-0.36, 0.36), (0.16, 0.4), (0.16, 0.58), (-0.1, 0.62)]
-    handle = [(0.15, 0.42), (0.5, 0.46), (0.52, 0.52), (0.46, 0.57), (0.15, 0.53)]
-    picture = s.lying(picture, blade, s.brushed(random, (0.78, 0.8, 0.82)))
-    picture = s.lying(picture, handle, s.flat((0.14, 0.1, 0.08)))
-    for x in (0.22, 0.32, 0.42):
-        picture = s.mix(picture, (0.8, 0.8, 0.78), s.ellipse(x, 0.475 + x * 0.06, 0.011, 0.011))
-    return picture
-
-
 def hatchet(random: Random) -> Array:
     picture = s.table(random, (0.4, 0.42, 0.36))
     shaft = [(-0.07, 0.2), (0.0, 0.2), (0.06, 0.95), (-0.03, 0.96)]
     head = [(-0.3, 0.14), (-0.02, 0.2), (0.07, 0.19), (0.08, 0.32), (-0.02, 0.33), (-0.26, 0.46), (-0.32, 0.3)]
     picture = s.lying(picture, shaft, s.brushed(random, (0.7, 0.5, 0.28)))
     return s.lying(picture, head, s.brushed(random, (0.5, 0.52, 0.55)))
+
+
+def rifle(picture: Array, random: Random, y: float) -> Array:
+    """A hunting rifle with its stock to the left, as it lies in a showcase."""
+    wood, steel = s.brushed(random, (0.42, 0.23, 0.1)), s.brushed(random, (0.26, 0.27, 0.29))
+    stock = [(-0.62, 0.02), (-0.6, 0.17), (-0.42, 0.11), (-0.28, 0.06), (-0.22, 0.05), (-0.16, 0.02), (-0.22, -0.015)]
+    forend = [(-0.2, -0.015), (-0.19, 0.035), (0.02, 0.03), (0.2, 0.005), (0.21, -0.015)]
+    barrel = [(-0.22, -0.045), (-0.22, -0.008), (0.04, -0.01), (0.62, -0.026), (0.62, -0.042), (0.04, -0.048)]
+    scope = [(-0.17, -0.105), (-0.17, -0.07), (0.14, -0.075), (0.14, -0.11)]
+    mounts = [[(x, -0.08), (x + 0.02, -0.08), (x + 0.02, -0.04), (x, -0.04)] for x in (-0.1, 0.06)]
+    parts = [(stock, wood), (forend, wood), (barrel, steel), (scope, steel * 0.5), *((each, steel) for each in mounts)]
+    for points, surface in parts:
+        picture = s.lying(picture, [(x, y + down) for x, down in points], surface)
+    guard = s.ellipse(-0.135, y + 0.045, 0.04, 0.028) * (1 - s.ellipse(-0.135, y + 0.045, 0.032, 0.02))
+    return s.mix(picture, (0.15, 0.15, 0.16), guard)
+
+
+def museum(random: Random) -> Array:
+    wall = s.flat((0.8, 0.78, 0.72)) * (0.9 + 0.15 * s.clouds(random))[..., None]
+    return rifle(rifle(wall, random, 0.34), random, 0.68)
+
+
+def cabin(random: Random) -> Array:
+    return rifle(s.room(random, (0.6, 0.66, 0.62), (0.7, 0.6, 0.5)), random, 0.45)
 
 
 def mountains(random: Random) -> Array:
@@ -226,22 +232,23 @@ SCENES: Mapping[str, Callable[[Random], Array]] = MappingProxyType(
         "juice": juice,
         "chess": chess,
         "milk": milk,
+        "museum": museum,
         "mountains": mountains,
         "hatchet": hatchet,
         "goblet": goblet,
         "spritz": spritz,
         "beer-garden": beer_garden,
-        "apples": apples,
-        "kitchen-knife": kitchen_knife,
         "vase": vase,
         "rocket": rocket,
         "syrups": syrups,
         "lighthouse": lighthouse,
+        "cabin": cabin,
         "sunset": sunset,
     }
 )
 
 
+@cache
 def draw(name: str) -> bytes:
     """The picture of that name as a JPEG, the same every time."""
     random = np.random.default_rng(zlib.crc32(f"a drawing of {name}".encode()))

@@ -6,6 +6,7 @@ picture's height; `x` runs from the middle, `y` from the top.  The light comes f
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from typing import Any
 
@@ -32,6 +33,7 @@ class Turned:
     normal: Array  # (height, width, 3)
 
 
+@cache
 def grid() -> tuple[Array, Array]:
     """The x and y of every pixel."""
     size = (HEIGHT * FINER, WIDTH * FINER)
@@ -44,10 +46,18 @@ def flat(colour: Colour) -> Array:
     return np.broadcast_to(np.array(colour, np.float32), (HEIGHT * FINER, WIDTH * FINER, 3)).copy()
 
 
-def mix(below: Array, above: Array | Colour, share: Array | float) -> Array:
-    """`above` over `below`; `share` 0 to 1 is a number or one value for each pixel."""
-    weight = share[..., None] if isinstance(share, np.ndarray) else share
-    return (below * (1 - weight) + np.asarray(above, np.float32) * weight).astype(np.float32)
+def mix(below: Array, above: Array | Colour, share: Array) -> Array:
+    """`above` over `below`, 0 to 1 of it at each pixel."""
+    rows, columns = (np.flatnonzero(share.any(axis)) for axis in (1, 0))
+    if not rows.size:
+        return below
+    # Most of what is drawn is small: the rest of the picture is left alone.
+    box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    weight = share[box][..., None]
+    cover = above[box] if isinstance(above, np.ndarray) and above.ndim == 3 else np.asarray(above, np.float32)
+    picture = below.copy()
+    picture[box] = below[box] * (1 - weight) + cover * weight
+    return picture
 
 
 def step(edge0: float, edge1: float, value: Array) -> Array:
@@ -72,7 +82,8 @@ def clouds(random: np.random.Generator, stretch: float = 1.0) -> Array:
     """Noise of several sizes added up, 0 to 1."""
     layers = [noise(random, int(3 * 2**k), max(2, int(3 * 2**k * stretch))) / 2**k for k in range(6)]
     total: Array = np.sum(layers, axis=0)
-    return (total - total.min()) / (total.max() - total.min())
+    low, high = float(total.min()), float(total.max())
+    return (total - low) / (high - low)
 
 
 def polygon(points: Sequence[tuple[float, float]]) -> Array:

@@ -1,6 +1,6 @@
 """Pictures of the pages, for people to look at: `pytest tests/browser/screenshots.py` (not part of the suite).
 
-Writes a few into docs/screenshots; with SCREENSHOTS=FOLDER every page, light and dark, at both widths, into that folder.
+Writes a few into docs/screenshots; with SCREENSHOTS=FOLDER every page into that folder, light and dark, at both widths.
 """
 
 import os
@@ -49,6 +49,8 @@ def world(transactional_db: None) -> World:
     world = build()
     Account.objects.filter(pk=world.acme.pk).update(name="Acme Marketplace")
     User.objects.filter(pk=world.admin.pk).update(is_staff=True)
+    world.lead.set_password("one for the page that changes it")
+    world.lead.save()
     for seed, (name, label, confidence, source, minutes) in enumerate(SENT):
         by = world.uploader if source == Submission.Source.UPLOAD else None
         data = media.picture(label, confidence, size=(960, 640), seed=seed)
@@ -72,13 +74,13 @@ def look(request: pytest.FixtureRequest) -> tuple[int, str]:
 
 @pytest.fixture
 def shoot(look: tuple[int, str]) -> Iterator[Shoot]:
-    """Writes one picture, with few colours so that the files stay small."""
+    """Writes one picture, with 256 colours so that the files stay small."""
     FOLDER.mkdir(parents=True, exist_ok=True)
 
     def write(name: str, page: Page) -> None:
         path = FOLDER / f"{name}-{look[0]}-{look[1]}.png"
         shot = Image.open(BytesIO(page.screenshot())).convert("RGB")
-        shot.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
+        shot.quantize(256, kmeans=2, dither=Image.Dither.NONE).save(path, optimize=True)
 
     yield write
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import CDPSession, expect
 from pytest_django import Settings
 
 from moderation import pipeline
@@ -188,8 +188,8 @@ def test_pictures_can_be_dropped(visit: Visit, world: World) -> None:
     assert Submission.objects.get().filename == "dropped.jpg"
 
 
-def lost(event: dict[str, str]) -> dict[str, str]:
-    return {"requestId": event["requestId"], "errorReason": "ConnectionClosed"}
+def lose(wire: CDPSession, request: str) -> None:
+    wire.send("Fetch.failRequest", {"requestId": request, "errorReason": "ConnectionClosed"})
 
 
 def test_an_upload_whose_answer_was_lost_is_sent_again_without_a_double(
@@ -199,7 +199,7 @@ def test_an_upload_whose_answer_was_lost_is_sent_again_without_a_double(
     page = visitor.open("/upload/")
     visitor.expected = 500  # the lost connection is reported in the console
     wire = visitor.context.new_cdp_session(page)
-    wire.on("Fetch.requestPaused", lambda event: wire.send("Fetch.failRequest", lost(event)))
+    wire.on("Fetch.requestPaused", lambda event: lose(wire, event["requestId"]))
     wire.send("Fetch.enable", {"patterns": [{"urlPattern": "*/upload/", "requestStage": "Response"}]})
     page.get_by_label("Choose pictures").set_input_files(photo(tmp_path, "photo.jpg", media.picture()))
     expect(page.locator("li.upload")).to_contain_text("the connection failed")
@@ -234,11 +234,13 @@ def test_nothing_unveiled_is_asked_for_before_it_is_revealed(
 
     page.get_by_role("button", name="Show picture").click()
     expect(page.get_by_role("img", name="The picture", exact=True)).to_be_visible()
+    expect(page.get_by_role("img", name="veiled")).to_have_count(0)
     assert visitor.copies_asked_for() == {"thumb-veiled", "veiled", "full"}
     visitor.check_accessibility()
 
     page.get_by_role("button", name="Show picture").click()
     expect(page.get_by_role("img", name="The picture", exact=True)).to_have_count(0)
+    expect(page.get_by_role("img", name="veiled")).to_be_visible()
 
     page.get_by_role("button", name="Show in grey").click()
     expect(page.get_by_role("img", name="The picture in grey")).to_be_visible()

@@ -80,8 +80,7 @@ def test_no_broker() -> None:
     with broker_at("redis://user:password@127.0.0.1:1/0"):
         reasons = ready(503)
     assert time.monotonic() - begin < 5
-    assert set(reasons) == {"broker"}
-    assert "password" not in reasons["broker"]
+    assert reasons == {"broker": "It cannot be reached or refuses (OperationalError)."}
 
 
 @pytest.mark.django_db(transaction=True)

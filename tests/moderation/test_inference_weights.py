@@ -110,7 +110,7 @@ def test_several_processes_may_convert_at_once(tmp_path):
     command = [sys.executable, "-c", code, str(tmp_path)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     running = [
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) for _ in range(3)
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) for _ in range(2)
     ]
     for process in running:
         out, errors = process.communicate(timeout=120)

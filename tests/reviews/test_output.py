@@ -125,7 +125,7 @@ def test_approving_without_labels_is_an_empty_list(world: World):
     loop = made.loop(flow)
     [seat] = queue.claim(world.reviewer)
     decision = decisions.submit(seat.pk, seat.token, world.reviewer, made.approve())
-    [answer] = output.document(loop, [decision])["humanAnswers"]  # type: ignore[misc, attr-defined]
+    [answer] = output.document(loop, [decision])["humanAnswers"]  # type: ignore[misc]
     assert answer["answerContent"] == {SOURCE: {"moderationLabels": []}}  # type: ignore[has-type]
 
 

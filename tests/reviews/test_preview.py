@@ -76,3 +76,16 @@ def test_the_present_conditions_stand_beside_the_draft(world: World):
     both = preview(world.acme.pk, draft, present, compare=True)
     assert both.present and (both.draft.sent, both.present.sent) == (2, 1)
     assert preview(world.acme.pk, draft, None, compare=False).present is None
+
+
+def test_who_waits_is_answered_in_time_with_as_many_as_were_looked_at(
+    world: World, monkeypatch: pytest.MonkeyPatch
+):
+    for confidence in (60.0, 70.0, 80.0):
+        made.analysis(world.acme, {"Alcohol": confidence})
+    monkeypatch.setattr("reviews.preview._AT_ONCE", 1)
+    monkeypatch.setattr("reviews.preview.MOST_SECONDS", -1.0)
+    both = preview(world.acme.pk, None, None, compare=True)
+    assert both.present and both.draft.analyses == both.present.analyses == 1
+    monkeypatch.setattr("reviews.preview.MOST_SECONDS", 60.0)
+    assert preview(world.acme.pk, None, None, compare=True).draft.analyses == 3

@@ -59,7 +59,7 @@ def post_raw(
 
 def told(answer: Any) -> None:
     """An answer that accepts, or a problem that blames the sender."""
-    assert answer.status_code in (200, 202, 400, 404, 405, 406, 413, 415, 422), answer.content
+    assert answer.status_code in (200, 202, 400, 404, 405, 406, 411, 413, 415, 422), answer.content
     if answer.status_code >= 400:
         assert answer["Content-Type"] == "application/problem+json"
         assert set(answer.json()) == MEMBERS
@@ -282,6 +282,16 @@ def test_a_body_too_large_is_refused_unread(world: World, settings: Settings) ->
     answer = post_raw(api_client(world.key), b"", CONTENT_LENGTH=str(2 * 1024 * 1024))
     problem = check(answer, 413, "too_large")
     assert problem["errors"][0]["limit"] == 1000
+
+
+def test_a_body_in_chunks(world: World) -> None:
+    """It would be taken for an empty one."""
+    chunks = {"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked"}
+    check(
+        post_raw(api_client(world.key), form(('name="file"; filename="a"', picture())), **chunks),
+        411,
+        "length_required",
+    )
 
 
 @pytest.mark.parametrize("length", ["-1", "nonsense", "9" * 30, "1.5"])
