@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. CONTRIBUTING.md tells the rest.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format lock clean install install-dev install-now remember venv new-venv
+.PHONY: help run test lint screenshots format lock clean install install-dev install-now remember venv new-venv
 MAKEFLAGS += --no-print-directory
 
 # The interpreter that makes .venv: the first Python of 3.11 or newer, or the one you name (make run PYTHON=/path/to/python3.12).
@@ -22,6 +22,7 @@ help:
 	@echo "make run     start Second Look at http://127.0.0.1:8000/ (PORT=…, DATA_DIR=…)"
 	@echo "make test    run the whole suite against real PostgreSQL, Valkey and S3"
 	@echo "make lint    ruff, mypy, import contracts, missing migrations"
+	@echo "make screenshots  take docs/screenshots/ anew"
 	@echo "make format  let ruff put the code in order"
 	@echo "make lock    compile requirements/*.txt from *.in"
 	@echo "make clean   remove .venv and what tools left; your data in var/ stays"
@@ -38,6 +39,9 @@ lint: install-dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -W "ignore:Got an error checking a consistent" manage.py makemigrations --check --dry-run
+
+screenshots: install-dev
+	@exec $(BIN)/python -m pytest tests/browser/screenshots.py -q -p no:randomly
 
 format: install-dev
 	$(BIN)/ruff check --fix .

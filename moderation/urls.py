@@ -7,8 +7,15 @@ from django.urls import include, path, re_path
 from moderation import health, metrics, views
 from moderation.aws import rekognition
 from moderation.aws.endpoint import endpoint
+from reviews.aws import a2i, sagemaker
 
-aws = endpoint({"rekognition": rekognition.OPERATIONS, "sagemaker": {}, "sagemaker-a2i-runtime": {}})
+aws = endpoint(
+    {
+        "rekognition": rekognition.OPERATIONS,
+        "sagemaker": sagemaker.OPERATIONS,
+        "sagemaker-a2i-runtime": a2i.OPERATIONS,
+    }
+)
 
 # One door: the admin's own sign-in page gives way to ours, with its limits on tries.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]

@@ -131,6 +131,7 @@ class AccountScoped(_OperatorsOnly[M], admin.ModelAdmin[M]):
     form: type[forms.ModelForm[M]] = SameAccountForm
     paginator = CappedPaginator
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
 
     def has_module_permission(self, request: HttpRequest) -> bool:

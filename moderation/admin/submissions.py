@@ -20,7 +20,7 @@ SHA256_HEX = 64
 class SubmissionAdmin(ReadOnly[Submission]):
     """Submissions, with labels, verdicts and review on one page."""
 
-    list_display = ("name", "status", "source", "policy", "external_id", "created_at", "settled_at")
+    list_display = ("name", "status", "source", "policy", "external_id", "created_at")
     list_display_links = ("name",)
     list_filter = ("status", "source", "policy", "created_at")
     list_select_related = ("account", "policy")
@@ -87,8 +87,9 @@ class SubmissionAdmin(ReadOnly[Submission]):
 
     def review(self, submission: Submission) -> str:
         """What people do or did with it."""
-        described = handoff.door().describe(submission)
-        return render_to_string("admin/moderation/submission/review.html", {"review": described})
+        described = handoff.door().describe(submission) or {}
+        rows = [(name.replace("_", " "), _in_words(value)) for name, value in described.items()]
+        return render_to_string("admin/moderation/submission/review.html", {"rows": rows})
 
 
 class DetectionInline(ReadOnlyInline[Detection, Analysis], admin.TabularInline[Detection, Analysis]):
@@ -158,6 +159,12 @@ class VerdictAdmin(ReadOnly[Verdict]):
         """By submission."""
         term = search_term.strip()
         return (queryset.filter(submission=_uuid(term)) if term else queryset), False
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return "-" if value is None else str(value)
 
 
 def _uuid(term: str) -> UUID | None:

@@ -1,7 +1,7 @@
 """What the machine saw: analyses under a lease, the detections they emitted, content types."""
 
 from datetime import timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -32,22 +32,26 @@ class AnalysisQuerySet(models.QuerySet["Analysis"]):
 
     def start(self, pk: int) -> "Analysis | None":
         """Take the analysis under a lease; None when another worker has it, it is done or its attempts are used up."""
-        now = timezone.now()
         taken = (
             self.due()
             .filter(pk=pk, attempt__lt=settings.ANALYSIS_MAX_ATTEMPTS)
-            .update(
-                status=Analysis.Status.RUNNING,
-                attempt=F("attempt") + 1,
-                started_at=now,
-                lease_expires_at=now + timedelta(seconds=settings.ANALYSIS_LEASE_SECONDS),
-            )
+            .update(attempt=F("attempt") + 1, **_under_lease())
         )
         return (
             self.select_related("submission__blob", "submission__account", "policy_version__policy").get(pk=pk)
             if taken
             else None
         )
+
+    def create_started(self, submission: Submission, policy_version: PolicyVersion) -> "Analysis":
+        """Make one that its maker runs at once: under a lease from the beginning, so that nobody else takes it."""
+        return self.create(submission=submission, policy_version=policy_version, attempt=1, **_under_lease())
+
+
+def _under_lease() -> dict[str, Any]:
+    now = timezone.now()
+    lapses = now + timedelta(seconds=settings.ANALYSIS_LEASE_SECONDS)
+    return {"status": Analysis.Status.RUNNING, "started_at": now, "lease_expires_at": lapses}
 
 
 class Analysis(models.Model):

@@ -68,6 +68,15 @@ class Policy(models.Model):
             return self.versions.create(number=last + 1, rules=to_json(rules), created_by=by, note=note)
 
 
+class PolicyVersionQuerySet(models.QuerySet["PolicyVersion"]):
+    """Versions of policies."""
+
+    def judging(self, account: Account, name: str = "") -> "PolicyVersion | None":
+        """What judges from now on: the latest version of the account's policy of that name, or of its default one."""
+        wanted = Q(policy__name=name) if name else Q(policy__is_default=True)
+        return self.filter(wanted, policy__account=account).select_related("policy").order_by("-number").first()
+
+
 class PolicyVersion(models.Model):
     """One immutable version of a policy."""
 
@@ -77,6 +86,8 @@ class PolicyVersion(models.Model):
     note = models.CharField(max_length=200, blank=True)
     created_by = models.ForeignKey(User, models.PROTECT, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+
+    objects: ClassVar[PolicyVersionQuerySet] = PolicyVersionQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         get_latest_by = "number"

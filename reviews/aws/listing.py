@@ -1,4 +1,4 @@
-"""Lists in pages: sorted, filtered by creation time, and with tokens that fit only the very query they were given for."""
+"""Lists in pages: sorted, filtered by creation time, with tokens that fit only the very query they were given for."""
 
 import hashlib
 import json

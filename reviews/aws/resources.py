@@ -31,7 +31,7 @@ def arn_of(caller: Caller, model: type[Row], name: str) -> str:
 
 def named(caller: Caller, model: type[Row], name: str, *, lock: bool = False) -> Row | None:
     """The caller's row of that name; with `lock` it is held until the transaction ends."""
-    rows = model.objects.select_for_update(no_key=True) if lock else model.objects.all()
+    rows = model.objects.select_for_update() if lock else model.objects.all()
     return rows.filter(account_id=caller.account_id, region=caller.region, name=name).first()
 
 

@@ -81,8 +81,13 @@ def _tags(arn: str) -> list[dict[str, str]]:
 
 def _check_exists(caller: Caller, arn: str) -> None:
     """ValidationException for what is not the caller's: the model gives these operations no error of their own."""
-    models = (FlowDefinition, HumanTaskUi, WorkTeam)
-    if arn != workforce.arn_of(caller) and not any(resources.by_arn(caller, model, arn) for model in models):
+    exists = (
+        arn == workforce.arn_of(caller)
+        or resources.by_arn(caller, FlowDefinition, arn)
+        or resources.by_arn(caller, HumanTaskUi, arn)
+        or resources.by_arn(caller, WorkTeam, arn)
+    )
+    if not exists:
         raise invalid(f"The resource {arn} does not exist, or cannot have tags.")
 
 

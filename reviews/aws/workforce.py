@@ -48,7 +48,8 @@ def update_workforce(caller: Caller, request: "UpdateWorkforceRequestTypeDef") -
     """Nothing can be changed: the workforce as it is; ValidationException for what would change it."""
     access.manage(caller, "UpdateWorkforce", _arn(caller, request["WorkforceName"]))
     check_name(request["WorkforceName"])
-    if request.get("SourceIpConfig", {}).get("Cidrs"):
+    addresses = request.get("SourceIpConfig")
+    if addresses and addresses["Cidrs"]:
         raise invalid("SourceIpConfig is not obeyed here: restrict addresses at the server in front of the console.")
     for member, reason in _REFUSED.items():
         if member in request:

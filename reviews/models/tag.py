@@ -1,4 +1,4 @@
-"""Tags: keys and values that SageMaker's clients hang on flow definitions, task templates, work teams, the workforce."""
+"""Tags: keys and values that SageMaker's clients hang on flow definitions, task UIs, work teams and the workforce."""
 
 from collections.abc import Mapping
 from typing import ClassVar

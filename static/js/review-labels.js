@@ -68,10 +68,18 @@ class LabelChooser extends HTMLElement {
     }
     if (event.key !== "Enter") return;
     event.preventDefault();
-    const first = this.#labels().find((each) => each.closest(".tree") && each.offsetParent);
-    if (!this.#search.value.trim() || !first) return;
-    first.click();
-    this.#search.select();
+    const best = this.#best(this.#search.value.trim().toLowerCase());
+    best?.click();
+    if (best) this.#search.select();
+  }
+
+  // A name that begins with what was typed, else one that holds it, else a description that does.
+  #best(wanted) {
+    if (!wanted) return null;
+    const boxes = this.#labels();
+    const named = (test) => boxes.find((each) => test(each.value.toLowerCase()));
+    return named((name) => name.startsWith(wanted)) ?? named((name) => name.includes(wanted))
+      ?? boxes.find((each) => each.closest("li:not([hidden])") && each.closest(".tree"));
   }
 }
 

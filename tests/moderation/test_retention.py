@@ -8,6 +8,7 @@ from django.core.files.storage import default_storage
 from django.db import connection, transaction
 from django.utils import timezone
 
+from moderation import retention
 from moderation.models import Blob, Submission
 from moderation.retention import sweep_blobs
 from tests import world as w
@@ -57,6 +58,14 @@ def test_what_is_sent_again_stays(world: World) -> None:
     blob = let_go(w.send(world.acme).submission)
     Blob.objects.filter(pk=blob.pk).update(wanted_at=timezone.now())
     assert sweep_blobs() == 0
+
+
+def test_what_is_taken_up_between_the_look_and_the_lock_stays(world: World) -> None:
+    blob = kept(w.send(world.acme).submission)
+    Blob.objects.update(wanted_at=timezone.now() - timedelta(days=1))
+    assert not retention._remove(blob.pk)
+    assert not retention._remove(blob.pk + 1)
+    assert blob.read()
 
 
 def test_a_row_whose_file_is_gone_goes_too(world: World) -> None:
