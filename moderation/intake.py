@@ -7,6 +7,7 @@ import unicodedata
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -17,7 +18,17 @@ from django.utils import timezone
 
 from moderation.decoding.image import Decoded, decode
 from moderation.decoding.types import Limits, MediaInfo
-from moderation.models import AccessKey, Account, Analysis, Blob, IdempotencyKey, Policy, Submission, User
+from moderation.models import (
+    AccessKey,
+    Account,
+    Analysis,
+    Blob,
+    IdempotencyKey,
+    Policy,
+    PolicyVersion,
+    Submission,
+    User,
+)
 
 # Enough for every network of the engine; one decode serves them all.
 DECODE_SHORT_SIDE = 640
@@ -72,6 +83,7 @@ class Wishes:
     external_id: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     idempotency_key: str = ""
+    key_lifetime: timedelta | None = None  # how long the key is remembered; None: always
     submission_id: uuid.UUID | None = None  # made by the browser: a resent upload is the same one
 
 
@@ -82,35 +94,34 @@ def limits() -> Limits:
     )
 
 
-def accept(sender: Sender, data: bytes, wishes: Wishes = Wishes(), *, keep: bool = True) -> Accepted:
+def accept(
+    sender: Sender, data: bytes, wishes: Wishes = Wishes(), *, keep: bool = True, at_once: bool = False
+) -> Accepted:
     """Check a picture and write Submission and Analysis(QUEUED); nothing is written when it is refused.
 
-    With `keep` False the bytes are not stored, only their digest.  The same Idempotency-Key again returns the first
-    submission.  Raises IntakeError (size, wishes), IdempotencyMismatch, MediaError (not a picture we take).
+    With `keep` False the bytes are not stored, only their digest.  With `at_once` the analysis is RUNNING, in the hands
+    of the caller, for `pipeline.moderate_started`.  The same Idempotency-Key again returns the first submission.
+    Raises IntakeError (size, wishes), IdempotencyMismatch, MediaError (not a picture we take).
     """
     check_size(len(data))
     _check_wishes(wishes)
-    policy = _policy(sender.account, wishes.policy)
+    version = _judging(sender.account, wishes.policy)
     digest = hashlib.sha256(data).hexdigest()
     request_digest = _request_digest(digest, wishes)
-    if earlier := _replay(sender, wishes, request_digest) or _resent(sender, wishes, digest):
+    # Who analyses at once has looked before, or never sends a key again: the table's own uniqueness is enough.
+    if not at_once and (earlier := _earlier(sender, wishes, digest, request_digest)):
         return earlier
     decoded = decode(data, limits(), DECODE_SHORT_SIDE)
     blob = store(sender.account, data, digest, decoded.info) if keep else None
     try:
         with transaction.atomic():
-            submission = _record(sender, wishes, policy, digest, decoded.info, len(data), blob)
-            if wishes.idempotency_key and sender.access_key:
-                IdempotencyKey.objects.create(
-                    access_key=sender.access_key,
-                    key=wishes.idempotency_key,
-                    request_digest=request_digest,
-                    submission=submission,
-                )
-            analysis = submission.analyses.create(policy_version=policy.current())
+            submission = _record(sender, wishes, version.policy, digest, decoded.info, len(data), blob, at_once)
+            _remember(sender, wishes, request_digest, submission)
+            make = Analysis.objects.create_started if at_once else Analysis.objects.create
+            analysis = make(submission=submission, policy_version=version)
     except IntegrityError:
         # Two requests with one Idempotency-Key ran side by side and the other was first.
-        if earlier := _replay(sender, wishes, request_digest) or _resent(sender, wishes, digest):
+        if earlier := _earlier(sender, wishes, digest, request_digest):
             return earlier
         raise
     return Accepted(submission, analysis, decoded)
@@ -146,7 +157,14 @@ def clean_filename(name: str) -> str:
 
 
 def _record(
-    sender: Sender, wishes: Wishes, policy: Policy, digest: str, info: MediaInfo, size: int, blob: Blob | None
+    sender: Sender,
+    wishes: Wishes,
+    policy: Policy,
+    digest: str,
+    info: MediaInfo,
+    size: int,
+    blob: Blob | None,
+    at_once: bool,
 ) -> Submission:
     return Submission.objects.create(
         id=wishes.submission_id or uuid.uuid4(),
@@ -156,6 +174,7 @@ def _record(
         uploader=sender.user,
         access_key=sender.access_key,
         source=sender.source,
+        status=Submission.Status.ANALYZING if at_once else Submission.Status.QUEUED,
         filename=clean_filename(wishes.filename),
         external_id=wishes.external_id,
         metadata=dict(wishes.metadata),
@@ -208,18 +227,31 @@ def _check_json(field: str, value: object, depth: int = 0) -> None:
         _check_json(field, inner, depth + 1)
 
 
-def _policy(account: Account, name: str) -> Policy:
-    if not name:
-        return Policy.objects.default_for(account)
-    policy = Policy.objects.filter(account=account, name=name).first()
-    if policy is None or not policy.versions.exists():
+def _judging(account: Account, policy_name: str) -> PolicyVersion:
+    version = PolicyVersion.objects.judging(account, policy_name)
+    if version is None and policy_name:
         raise IntakeError("unknown_policy", "There is no policy of that name in this account.", "policy")
-    return policy
+    return version or Policy.objects.default_for(account).current()
+
+
+def _remember(sender: Sender, wishes: Wishes, request_digest: str, submission: Submission) -> None:
+    if wishes.idempotency_key and sender.access_key:
+        IdempotencyKey.objects.create(
+            access_key=sender.access_key,
+            key=wishes.idempotency_key,
+            request_digest=request_digest,
+            submission=submission,
+            expires_at=timezone.now() + wishes.key_lifetime if wishes.key_lifetime else None,
+        )
 
 
 def _request_digest(digest: str, wishes: Wishes) -> str:
     said = repr((digest, wishes.policy, wishes.external_id, sorted(wishes.metadata.items())))
     return hashlib.sha256(said.encode()).hexdigest()
+
+
+def _earlier(sender: Sender, wishes: Wishes, digest: str, request_digest: str) -> Accepted | None:
+    return _replay(sender, wishes, request_digest) or _resent(sender, wishes, digest)
 
 
 def _replay(sender: Sender, wishes: Wishes, request_digest: str) -> Accepted | None:

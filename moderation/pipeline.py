@@ -1,6 +1,7 @@
 """The story of one submission: start, detect, judge, settle, offer to people."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -10,7 +11,7 @@ from moderation import handoff, intake
 from moderation.decoding.image import Decoded
 from moderation.decoding.types import MediaError
 from moderation.detection import MediaGone, detect, engine
-from moderation.handoff import Activation, ReviewRequest
+from moderation.handoff import Activation, HandoffError, ReviewRequest
 from moderation.inference.types import EngineError, Findings, LabelScore
 from moderation.models import Analysis, Verdict
 from moderation.policies import Judgement, Outcome, judge
@@ -41,26 +42,36 @@ class _Seen:
         return cls(score.label, score.confidence)
 
 
-def moderate(
-    analysis_id: int, picture: AtHand | None = None, request: ReviewRequest | None = None
-) -> Activation | None:
-    """Analyse one submission, judge it, offer it to human review; the answer says what became of `request`.
+def moderate(analysis_id: int) -> None:
+    """Analyse one submission, judge it, offer it to human review; what goes wrong is written down.
 
-    Does nothing when another worker has the analysis or it is done.  With a `picture` at hand somebody waits for the
-    answer: MediaError and EngineError are raised to them, after they are written down.
+    Does nothing when another worker has the analysis or it is done.
     """
     analysis = Analysis.objects.start(analysis_id)
     if analysis is None:
-        return None
+        return
     analysis.submission.begin()
+    with suppress(MediaError, MediaGone, EngineError):
+        moderate_started(analysis)
+
+
+def moderate_started(
+    analysis: Analysis, picture: AtHand | None = None, request: ReviewRequest | None = None
+) -> Activation | None:
+    """The same for an analysis that is running in the caller's hands; says what became of `request`.
+
+    The analysis has SUCCEEDED then, unless another worker owns the row by now.  Raises MediaError, MediaGone,
+    EngineError and HandoffError after writing them down.
+    """
     try:
         findings = detect(analysis.submission, picture.decoded if picture else None)
+        return _conclude(analysis, findings, picture, request)
     except (MediaError, MediaGone, EngineError) as error:
         fail(analysis, error.code, str(error))
-        if picture:
-            raise
-        return None
-    return _conclude(analysis, findings, picture, request)
+        raise
+    except HandoffError as error:
+        fail(analysis, "review_refused", str(error))
+        raise
 
 
 def _conclude(

@@ -8,7 +8,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from moderation import derivatives
-from moderation.models import Blob
+from moderation.models import Blob, IdempotencyKey
 
 # Long enough for an intake that has written the blob row and not yet the submission.
 GRACE = timedelta(hours=1)
@@ -18,6 +18,12 @@ def sweep_blobs() -> int:
     """Remove the blobs that no submission refers to, rows and files; returns how many."""
     orphans = _unwanted().filter(submissions=None).order_by("wanted_at")
     return sum(_remove(pk) for pk in orphans.values_list("pk", flat=True)[:1000])
+
+
+def sweep_keys() -> int:
+    """Forget the idempotency keys whose time is over; returns how many."""
+    deleted, _ = IdempotencyKey.objects.expired().delete()
+    return deleted
 
 
 def _unwanted() -> QuerySet[Blob]:

@@ -108,6 +108,7 @@ CELERY_BEAT_SCHEDULE = {
     "send-outbox": {"task": "moderation.tasks.send_outbox", "schedule": 5.0},
     "complete-loops": {"task": "reviews.tasks.complete_loops", "schedule": 5.0},
     "sweep-seats": {"task": "reviews.tasks.sweep_seats", "schedule": 15.0},
+    "sweep-keys": {"task": "moderation.tasks.sweep_keys", "schedule": 300.0},
     "sweep-uploads": {"task": "moderation.tasks.sweep_blobs", "schedule": 3600.0},
 }
 

@@ -48,6 +48,12 @@ def send_outbox() -> None:
 
 
 @shared_task
+def sweep_keys() -> None:
+    """Forget the idempotency keys whose time is over."""
+    retention.sweep_keys()
+
+
+@shared_task
 def sweep_blobs() -> None:
     """Remove stored files that no submission refers to."""
     retention.sweep_blobs()

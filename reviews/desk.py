@@ -18,7 +18,7 @@ MOST_COUNTED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A queue as its workers see it: seats that wait (no further than MOST_COUNTED), since when, and what is in hand."""
+    """A queue as its workers see it: what waits (counted to MOST_COUNTED), since when, and what is in hand."""
 
     queue: ReviewQueue
     waiting: int

@@ -2,8 +2,8 @@
 
 A random audit is there to find what the machine missed, so its reviewer must not learn what the machine thought, nor
 that it is an audit.  Leaving out one line on audits alone would say so.  Therefore some items are *blind*: no labels,
-no confidences, no reason, no chip.  Every audit is blind, and so is a fixed share of all other items of flows that sample,
-chosen by a keyed hash.  A reviewer of a blind item can tell that it may be an audit, and not that it is one.
+no confidences, no reason, no chip.  Every audit is blind, and so is a fixed share of all other items of flows that
+sample, chosen by a keyed hash.  A reviewer of a blind item can tell that it may be an audit, and not that it is one.
 """
 
 import hmac
@@ -11,10 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from moderation import taxonomy
 from moderation.models import Analysis, Detection, Verdict
 from moderation.policies import Outcome
-from reviews.condition_schema import ANY_LABEL, Check, Conditions, Group, Node, Sampling, label_names, leaves, parse
+from reviews.condition_schema import ANY_LABEL, Check, Conditions, Sampling, label_names, leaves, parse
 from reviews.conditions import describe
 from reviews.models import HumanLoop, Routing
 
@@ -42,7 +41,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The machine's side of the page.  On a blind item everything is empty; `topics` are level-1 names, surest first."""
+    """The machine's side of the page, empty on a blind item; `topics` are level-1 names, surest first."""
 
     blind: bool
     topics: tuple[str, ...] = ()
@@ -143,7 +142,9 @@ def _tree(detections: Iterable[Detection], conditions: Conditions | None, analys
 
 def _ticks(label: str, conditions: Conditions | None) -> Iterator[Tick]:
     """Where conditions on this label, or on any, begin and end to hold."""
-    for leaf in conditions.leaves() if conditions else ():
+    if conditions is None:
+        return
+    for leaf in conditions.leaves():
         if isinstance(leaf, Check) and (
             leaf.label == ANY_LABEL or label in label_names(leaf.label, conditions.taxonomy)
         ):

@@ -53,9 +53,7 @@ class LabelsForm(_AnswerForm):
     comment = forms.CharField(
         required=False,
         max_length=MAX_COMMENT,
-        widget=forms.Textarea(
-            {"rows": 1, "autocomplete": "off", "aria-keyshortcuts": "c", "class": "desk-comment"}
-        ),
+        widget=forms.Textarea({"rows": 1, "autocomplete": "off", "data-key": "KeyC", "aria-keyshortcuts": "c"}),
     )
 
     def clean(self) -> dict[str, Any]:

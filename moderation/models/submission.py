@@ -143,10 +143,6 @@ class Submission(models.Model):
         newest = self.verdicts.order_by("-pk")
         return newest.filter(source=Verdict.Source.HUMAN).first() or newest.first()
 
-    def decided_by_people(self) -> bool:
-        """Whether people have given a verdict."""
-        return self.verdicts.filter(source=Verdict.Source.HUMAN).exists()
-
     def begin(self) -> None:
         """Note that an analysis runs; a submission settled before keeps its status."""
         waiting = Submission.objects.filter(pk=self.pk, status=self.Status.QUEUED)
@@ -177,30 +173,32 @@ class Submission(models.Model):
         return self._answer(outcome, source=Verdict.Source.HUMAN, because=because, decided_by=decided_by)
 
     def _answer(self, outcome: str, **fields: Any) -> "Verdict":
-        only_for_the_record = fields["source"] != Verdict.Source.HUMAN and self.decided_by_people()
         verdict = self.verdicts.create(outcome=outcome, **fields)
-        if only_for_the_record:
-            return verdict
-        self._move_to(_STATUS_OF[Verdict.Outcome(outcome)], verdict.created_at)
-        OutboxMessage.objects.announce(f"submission.{self.status}", self, {"verdict": verdict.as_json()})
+        by_people = verdict.source == Verdict.Source.HUMAN
+        if self._move_to(_STATUS_OF[Verdict.Outcome(outcome)], verdict.created_at, by_people):
+            OutboxMessage.objects.announce(f"submission.{self.status}", self, {"verdict": verdict.as_json()})
         return verdict
 
     def give_up(self, code: str, message: str) -> None:
         """No answer will come: FAILED, with the reason announced, unless people have answered."""
-        if self.decided_by_people():
-            return
-        self._move_to(self.Status.FAILED, timezone.now())
-        OutboxMessage.objects.announce("submission.failed", self, {"error": {"code": code, "message": message}})
+        if self._move_to(self.Status.FAILED, timezone.now()):
+            OutboxMessage.objects.announce("submission.failed", self, {"error": {"code": code, "message": message}})
 
     def forget_picture(self) -> None:
         """Let go of the bytes; the sweep removes the file once no submission refers to it."""
         self.blob = None
         self.save(update_fields=["blob"])
 
-    def _move_to(self, status: "Submission.Status", when: datetime) -> None:
-        self.status = status
-        self.settled_at = when if status in self.SETTLED else None
-        self.save(update_fields=["status", "settled_at"])
+    def _move_to(self, status: "Submission.Status", when: datetime, by_people: bool = False) -> bool:
+        """Set the status; False, and nothing changed, where a machine would move what people have decided."""
+        row = Submission.objects.filter(pk=self.pk)
+        if not by_people:
+            row = row.exclude(verdicts__source=Verdict.Source.HUMAN)
+        settled_at = when if status in self.SETTLED else None
+        if not row.update(status=status, settled_at=settled_at):
+            return False
+        self.status, self.settled_at = status, settled_at
+        return True
 
 
 class Verdict(models.Model):
@@ -258,6 +256,20 @@ _STATUS_OF = {
 }
 
 
+class IdempotencyKeyQuerySet(models.QuerySet["IdempotencyKey"]):
+    """Keys of requests that have come before."""
+
+    def analysis_of(self, access_key: AccessKey, key: str) -> "Analysis | None":
+        """The analysis that the request of that key began, with its submission; None when there was none."""
+        found = self.filter(access_key=access_key, key=key).select_related("submission__account").first()
+        analysis = found and found.submission.analyses.order_by("pk").first()
+        return analysis or None
+
+    def expired(self) -> Self:
+        """Those whose time is over."""
+        return self.filter(expires_at__lt=timezone.now())
+
+
 class IdempotencyKey(models.Model):
     """A caller's own name for a request: the same key again gets the same submission."""
 
@@ -266,9 +278,15 @@ class IdempotencyKey(models.Model):
     request_digest = models.CharField(max_length=64)
     submission = models.ForeignKey(Submission, models.CASCADE, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="Empty: never.")
+
+    objects: ClassVar[IdempotencyKeyQuerySet] = IdempotencyKeyQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["access_key", "key"], name="idempotency_key_unique")]
+        indexes = [
+            models.Index(fields=["expires_at"], condition=Q(expires_at__isnull=False), name="idempotency_key_expiry")
+        ]
 
     def __str__(self) -> str:
         return self.key

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from django import forms
 
 from moderation.admin.scoping import SameAccountForm
-from moderation.models import Account
+from moderation.models import Account, Bucket
 from moderation.storage import LocationInvalid, locate
 from reviews.condition_schema import MAX_CHARACTERS
 from reviews.conditions import ConditionError, Conditions, describe, parse, warnings
@@ -18,14 +18,20 @@ PREVIEW_BUTTON = "_preview"
 
 
 class FlowForm(SameAccountForm[FlowDefinition]):
-    """With the button `_preview` it never counts as valid: the page comes back with what was typed, and nothing is saved."""
+    """With the button `_preview` it never counts as valid: the page comes back as it was typed, and nothing is saved."""
 
     class Meta:
         model = FlowDefinition
         fields: ClassVar = "__all__"
         widgets: ClassVar = {
             "conditions": forms.Textarea(
-                {"rows": 18, "cols": 90, "spellcheck": "false", "autocapitalize": "off", "class": "vLargeTextField code"}
+                {
+                    "rows": 18,
+                    "cols": 90,
+                    "spellcheck": "false",
+                    "autocapitalize": "off",
+                    "class": "vLargeTextField code",
+                }
             )
         }
 
@@ -93,8 +99,7 @@ class FlowForm(SameAccountForm[FlowDefinition]):
         return account.pk if isinstance(account, Account) else self.instance.account_id or None
 
     def _check_bucket(self, name: str) -> None:
-        account = Account.objects.filter(pk=self._account_id()).first()
-        bucket = account and account.buckets.filter(name=name).first()
+        bucket = Bucket.objects.filter(account_id=self._account_id(), name=name).first()
         if bucket is None:
             raise forms.ValidationError(f"The account has no bucket {name[:100]!r}.")
         if not bucket.can_write:

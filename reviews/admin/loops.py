@@ -1,7 +1,7 @@
 """Human loops and what belongs to them: to be looked at; the one thing to do is to stop a loop."""
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.db.models import Model, QuerySet
@@ -186,8 +186,8 @@ class OfLoop(ReadOnly[Any]):
     """A row that hangs on a loop."""
 
     account_path = "loop__account"
-    list_select_related = ("loop", "reviewer")
-    search_fields = ("=loop__name", "reviewer__username")
+    list_select_related: ClassVar[tuple[str, ...]] = ("loop", "reviewer")
+    search_fields: ClassVar[tuple[str, ...]] = ("=loop__name", "reviewer__username")
 
 
 @admin.register(ReviewTask)

@@ -40,7 +40,7 @@ class ReviewDesk extends HTMLElement {
     if (event.repeat) return;
     if (event.code === "KeyB") return this.#hold();
     if (event.code === "KeyG") return this.#reveals("grey")?.click();
-    const code = event.code === "KeyC" ? "KeyC" : event.code.replace("Numpad", "Digit");
+    const code = event.code.replace("Numpad", "Digit");
     const wanted = document.querySelector(`[data-key="${CSS.escape(code)}"]`);
     if (!wanted) return;
     event.preventDefault();

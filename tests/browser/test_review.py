@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.core import signing
+from django.db import transaction
 from playwright.sync_api import Page, expect
 
 from moderation.models import Policy, User
@@ -36,9 +37,7 @@ def world(transactional_db: None) -> World:
 
 @pytest.fixture
 def flow(world: World) -> FlowDefinition:
-    return made.flow(
-        world.acme, (world.reviewer, world.reviewer2, world.lead), line="Uploads", conditions=[BELOW_90]
-    )
+    return made.flow(world.acme, (world.reviewer, world.reviewer2, world.lead), line="Uploads", conditions=[BELOW_90])
 
 
 @pytest.fixture
@@ -54,7 +53,9 @@ def reviewer(visit: Visit, world: World) -> Visitor:
 
 def copies(visitor: Visitor) -> list[str]:
     """The kinds of copies of pictures that were asked for so far, the first first."""
-    tokens = [request.url.rstrip("/").rsplit("/", 1)[1] for request in visitor.requests if "/review/media/" in request.url]
+    tokens = [
+        request.url.rstrip("/").rsplit("/", 1)[1] for request in visitor.requests if "/review/media/" in request.url
+    ]
     return [signing.loads(token, salt="reviews.media")[-1] for token in tokens]
 
 
@@ -341,9 +342,7 @@ def test_everything_works_without_scripts(visit: Visit, world: World, line: list
     expect(page.get_by_role("heading", name="Review")).to_be_visible()
 
 
-def test_enter_in_a_field_submits_the_answer_without_scripts(
-    visit: Visit, world: World, line: list[HumanLoop]
-) -> None:
+def test_enter_in_a_field_submits_the_answer_without_scripts(visit: Visit, world: World, line: list[HumanLoop]) -> None:
     page = visit(world.reviewer, java_script_enabled=False).open("/review/next")
     page.get_by_label("Weapons").check()
     page.get_by_label("Reject").check(force=True)
@@ -354,7 +353,9 @@ def test_enter_in_a_field_submits_the_answer_without_scripts(
 # --- accessible ---
 
 
-@pytest.fixture(params=[(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")], ids=lambda each: f"{each[0]}-{each[1]}")
+@pytest.fixture(
+    params=[(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")], ids=lambda each: f"{each[0]}-{each[1]}"
+)
 def options(request: pytest.FixtureRequest) -> dict[str, Any]:
     width, scheme = request.param
     return {"width": width, "color_scheme": scheme}
@@ -418,7 +419,8 @@ def test_blind_custom_and_leads_items_are_accessible(visit: Visit, world: World,
     loop = HumanLoop.objects.get()
     [seat] = queue.claim(world.reviewer)
     decisions.submit(seat.pk, seat.token, world.reviewer, made.reject("Weapons", comment="a rifle"))
-    loops.seat_lead(loop)
+    with transaction.atomic():
+        loops.seat_lead(loop)
     visitor = visit(world.lead, **options)
     page = visitor.open("/review/next")
     expect(page.get_by_role("heading", name="What the reviewers said")).to_be_visible()
@@ -431,6 +433,6 @@ def test_blind_custom_and_leads_items_are_accessible(visit: Visit, world: World,
     page = visitor.open("/review/next")
     expect(page.get_by_role("heading", name="Is it true?")).to_be_visible()
     visitor.check_accessibility()
-    page.get_by_label("Your answer").fill("No.")
+    page.get_by_role("textbox", name="Your answer").fill("No.")
     on_next(page, lambda: page.keyboard.press("Control+Enter"))
     assert Decision.objects.get(loop__name="q").answer == {"answer": "No."}

@@ -336,10 +336,10 @@ def test_somebody_who_waits_is_told(world: World, engine_that: Callable[[Callabl
 
     engine_that(refuse)
     data = picture()
-    accepted = intake.accept(intake.Sender(world.acme, Submission.Source.AWS), data, keep=False)
+    accepted = intake.accept(intake.Sender(world.acme, Submission.Source.AWS), data, keep=False, at_once=True)
     assert accepted.decoded
     with pytest.raises(EngineError):
-        pipeline.moderate(accepted.analysis.pk, pipeline.AtHand(data, accepted.decoded))
+        pipeline.moderate_started(accepted.analysis, pipeline.AtHand(data, accepted.decoded))
     assert state(accepted.submission) == ("failed", "failed", 1, 0)
 
 
@@ -357,9 +357,9 @@ def test_long_reasons_are_cut_not_lost(world: World) -> None:
 @pytest.mark.parametrize(("label", "kept"), [(None, False), ("Weapons", True), ("Explicit Nudity", False)])
 def test_a_picture_is_kept_only_for_people(world: World, label: str | None, kept: bool) -> None:
     data = picture(label, 99)
-    accepted = intake.accept(intake.Sender(world.acme, Submission.Source.AWS), data, keep=False)
+    accepted = intake.accept(intake.Sender(world.acme, Submission.Source.AWS), data, keep=False, at_once=True)
     assert accepted.decoded
-    pipeline.moderate(accepted.analysis.pk, pipeline.AtHand(data, accepted.decoded))
+    pipeline.moderate_started(accepted.analysis, pipeline.AtHand(data, accepted.decoded))
     accepted.submission.refresh_from_db()
     assert (accepted.submission.blob is not None) == kept
     if accepted.submission.blob:

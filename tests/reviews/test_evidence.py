@@ -25,7 +25,9 @@ def sampling(percentage: float) -> dict[str, Any]:
     return {"ConditionType": "Sampling", "ConditionParameters": {"RandomSamplingPercentage": percentage}}
 
 
-def routed(account: Account, scores: dict[str, float], *conditions: dict[str, Any], outcome: str = "approve") -> HumanLoop:
+def routed(
+    account: Account, scores: dict[str, float], *conditions: dict[str, Any], outcome: str = "approve"
+) -> HumanLoop:
     policy = rules(account, Rule(label="Weapons", min_confidence=80, outcome=Outcome.REVIEW), name="ruled")
     made.flow(account, conditions=list(conditions), policies=[policy])
     analysis, _ = made.considered(account, scores, Outcome(outcome), policy=policy)
@@ -34,7 +36,9 @@ def routed(account: Account, scores: dict[str, float], *conditions: dict[str, An
 
 def test_labels_stand_in_the_tree_surest_first_with_the_thresholds_that_concern_them(world: World):
     scores = {"Weapons": 85.0, "Alcohol": 95.0, "Physical Violence": 60.0}
-    shown = evidence(routed(world.acme, scores, check("*", ConfidenceLessThan=90), check("Alcohol", ConfidenceGreaterThan=10)))
+    shown = evidence(
+        routed(world.acme, scores, check("*", ConfidenceLessThan=90), check("Alcohol", ConfidenceGreaterThan=10))
+    )
     assert [(each.name, each.level) for each in shown.labels] == [
         ("Alcohol", 1),
         ("Violence", 1),
@@ -49,7 +53,9 @@ def test_labels_stand_in_the_tree_surest_first_with_the_thresholds_that_concern_
 
 def test_the_reasons_are_the_conditions_that_fired(world: World):
     scores = {"Weapons": 60.0}
-    loop = routed(world.acme, scores, check("Alcohol", ConfidenceGreaterThan=50), check("Weapons", ConfidenceLessThan=70))
+    loop = routed(
+        world.acme, scores, check("Alcohol", ConfidenceGreaterThan=50), check("Weapons", ConfidenceLessThan=70)
+    )
     assert evidence(loop).reasons == ("An item is reviewed when 'Weapons' is below 70.",)
 
 

@@ -25,9 +25,7 @@ SEEN = [(EmittedLabel("Alcohol", "", float(confidence)),) for confidence in rang
 
 
 def test_checks_are_counted_as_they_fall_and_draws_by_their_chance():
-    result = forecast(
-        parse({"Conditions": [check("Alcohol", ConfidenceGreaterThanEquals=90), sampling(25)]}), SEEN
-    )
+    result = forecast(parse({"Conditions": [check("Alcohol", ConfidenceGreaterThanEquals=90), sampling(25)]}), SEEN)
     assert (result.analyses, result.by_check, result.by_sampling) == (10, 2, 8 * 0.25)
     assert (result.sent, result.share) == (4, 40.0)
 
@@ -70,17 +68,13 @@ def test_only_the_accounts_own_latest_and_finished_analyses_count(world: World):
 def test_the_present_conditions_stand_beside_the_draft(world: World):
     made.analysis(world.acme, {"Alcohol": 60.0})
     made.analysis(world.acme, {"Alcohol": 90.0})
-    draft, present = (
-        parse({"Conditions": [check("Alcohol", ConfidenceLessThan=bound)]}) for bound in (100.0, 70.0)
-    )
+    draft, present = (parse({"Conditions": [check("Alcohol", ConfidenceLessThan=bound)]}) for bound in (100.0, 70.0))
     both = preview(world.acme.pk, draft, present, compare=True)
     assert both.present and (both.draft.sent, both.present.sent) == (2, 1)
     assert preview(world.acme.pk, draft, None, compare=False).present is None
 
 
-def test_who_waits_is_answered_in_time_with_as_many_as_were_looked_at(
-    world: World, monkeypatch: pytest.MonkeyPatch
-):
+def test_who_waits_is_answered_in_time_with_as_many_as_were_looked_at(world: World, monkeypatch: pytest.MonkeyPatch):
     for confidence in (60.0, 70.0, 80.0):
         made.analysis(world.acme, {"Alcohol": confidence})
     monkeypatch.setattr("reviews.preview._AT_ONCE", 1)

@@ -11,7 +11,7 @@ import time_machine
 from django.test import Client
 from django.utils import timezone
 
-from moderation.models import User
+from moderation.models import Policy, User
 from moderation.taxonomy import LABELS
 from reviews import desk, loops, queue
 from reviews.evidence import BLIND_SHARE, is_blind
@@ -194,9 +194,7 @@ def test_the_first_page_holds_the_veiled_picture_alone(reviewer: Client, seat: R
     assert veiled.content != full.content and len(veiled.content) < len(full.content)
 
 
-def test_without_scripts_the_picture_is_shown_by_a_form_that_keeps_what_was_typed(
-    reviewer: Client, seat: ReviewTask
-):
+def test_without_scripts_the_picture_is_shown_by_a_form_that_keeps_what_was_typed(reviewer: Client, seat: ReviewTask):
     typed = answer(seat, outcome="approve", labels=["Alcohol"], comment="a <glass>", show="full")
     response = reviewer.post(url(seat), typed)
     page = text(response)
@@ -233,7 +231,7 @@ def answers_on(client: Client) -> str:
 def plain(page: str) -> str:
     page = re.sub(r'/review/media/[^"]*', "", page)
     page = re.sub(r'name="(csrfmiddlewaretoken|decision)" value="[^"]*"', "", page)
-    page = re.sub(r'<lease-clock.*?</lease-clock>', "", page, flags=re.DOTALL)
+    page = re.sub(r"<lease-clock.*?</lease-clock>", "", page, flags=re.DOTALL)
     page = re.sub(r'id="blob[^"]*"', "", page)
     return re.sub(r"/review/\d+/", "/review/N/", page)
 
@@ -258,7 +256,7 @@ def test_a_lead_sees_the_answers_side_by_side_and_no_names(world: World, flow: F
 
 def blind_and_audit(world: World) -> tuple[HumanLoop, HumanLoop]:
     """A blind item that a check sent, and an audit, of one flow and with the same picture size."""
-    policy = made.Policy.objects.default_for(world.acme)
+    policy = Policy.objects.default_for(world.acme)
     flow = made.flow(
         world.acme, (world.reviewer,), conditions=[BELOW_90, sampling(100)], policies=[policy], name="audited"
     )
@@ -456,6 +454,7 @@ def test_the_page_renews_its_lease(reviewer: Client, seat: ReviewTask):
     made.lapse(seat)
     answered = reviewer.post(url(seat, "renew"), {"token": seat.token})
     seat.refresh_from_db()
+    assert seat.lease_expires_at
     assert answered.json() == {"lease_expires_at": seat.lease_expires_at.isoformat()}
     assert seat.lease_expires_at > timezone.now()
 
@@ -483,7 +482,7 @@ def test_a_skip_needs_one_of_the_reasons(reviewer: Client, seat: ReviewTask, rea
 
 
 def test_skipping_what_is_no_longer_ones_own_goes_on_calmly(reviewer: Client, seat: ReviewTask):
-    queue.release([(seat.pk, seat.token)], seat.reviewer)
+    queue.release([(seat.pk, seat.token)], User.objects.get(username="reviewer"))
     page = text(reviewer.post(url(seat, "skip"), {"token": seat.token, "reason": "other"}, follow=True))
     assert "no longer yours" in page
     assert not Refusal.objects.exists()
