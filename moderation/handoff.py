@@ -1,7 +1,7 @@
 """The one door to human review.
 
 `moderation` does not know `reviews`: what stands behind the door is named by the setting REVIEW_DOOR, a module that
-answers `check`, `consider`, `describe` and `serves`.  Their types and errors are defined here.
+answers `check`, `consider`, `recall`, `describe` and `serves`.  Their types and errors are defined here.
 """
 
 from dataclasses import dataclass
@@ -78,6 +78,9 @@ class ReviewDoor(Protocol):
 
     def consider(self, analysis: Analysis, outcome: Outcome, request: ReviewRequest | None) -> Review:
         """Offer a finished analysis to both routers, inside the caller's transaction."""
+
+    def recall(self, analysis: Analysis, request: ReviewRequest) -> Activation:
+        """Tell again what became of the request that came with an analysis."""
 
     def describe(self, submission: Submission) -> dict[str, Any] | None:
         """The submission's review as the API shows it, or None."""

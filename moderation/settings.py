@@ -213,6 +213,9 @@ KEEP_SYNCHRONOUS_IMAGES = env.flag("KEEP_SYNCHRONOUS_IMAGES")
 EMIT_MIN_CONFIDENCE = env.number("EMIT_MIN_CONFIDENCE", 50)
 UNDO_GRACE_SECONDS = env.number("UNDO_GRACE_SECONDS", 60)
 
+# What `up` runs before it serves; each does nothing where there is nothing to do.
+FIRST_START_COMMANDS = ["bootstrap", *(["sample_world"] if env.flag("SAMPLE_WORLD", default=True) else [])]
+
 REVIEW_DOOR = "reviews.activation"
 REVIEW_LEASE_SECONDS = env.number("REVIEW_LEASE_SECONDS", 600)
 MAX_OPEN_LOOPS = env.number("MAX_OPEN_LOOPS", 0)  # per account; 0: as many as come
@@ -223,6 +226,8 @@ WEBHOOK_PRIVATE_HOSTS = env.words("WEBHOOK_PRIVATE_HOSTS")  # host names or netw
 
 AWS_CLOCK_SKEW_SECONDS = env.number("AWS_CLOCK_SKEW_SECONDS", 300)
 AWS_REGIONS = env.words("AWS_REGIONS") or None
+AWS_RATE = env.text("AWS_RATE")  # e.g. "100/second" for each account, all AWS requests; empty: no limit
+AWS_DETECT_RATE = env.text("AWS_DETECT_RATE")  # the same for DetectModerationLabels alone
 METRICS_TOKEN = env.secret("METRICS_TOKEN")
 API_RATE = env.text("API_RATE")  # e.g. "600/minute" per access key; empty: no limit
 

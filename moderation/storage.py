@@ -135,14 +135,13 @@ def make_bucket(account: Account, name: str) -> Bucket:
 
 
 def read(account: Account, bucket: str, key: str, version: str | None = None, limit: int | None = None) -> bytes:
-    """The bytes of an object, at most `limit` of them.
+    """The bytes of an object, at most `limit` of them: of a larger one none is fetched.
 
     Raises LocationInvalid, BucketNotFound, AccessDenied, ObjectNotFound, ObjectTooLarge, StorageUnavailable.
     """
     where = _checked(Location(bucket, key))
     data = _store(account, where, writing=False).get(where, version, limit)
-    if limit is not None and len(data) > limit:
-        raise ObjectTooLarge(f"{_shown(where)} has more than {limit} bytes.")
+    _check_size(where, len(data), limit)
     return data
 
 
@@ -182,13 +181,14 @@ class _Folder:
 
     def __init__(self, bucket: Bucket) -> None:
         location = settings.DATA_DIR / "buckets" / bucket.account_id / bucket.name
-        self.files = WholeFileStorage(location, file_permissions_mode=0o600, directory_permissions_mode=0o700)
+        self.files = WholeFileStorage(location, file_permissions_mode=0o600)
 
     def get(self, where: Location, version: str | None, limit: int | None) -> bytes:
         if version is not None:
             raise ObjectNotFound(f"{_shown(where)} has no version {_shown(version)}: the bucket keeps none.")
         try:
             with Path(self.files.path(_file_name(where.key))).open("rb") as file:
+                _check_size(where, os.fstat(file.fileno()).st_size, limit)
                 return file.read(-1 if limit is None else limit + 1)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise ObjectNotFound(f"There is no object {_shown(where)}.") from None
@@ -238,6 +238,7 @@ class _Server:
         try:
             answer = self.client.get_object(Bucket=where.bucket, Key=where.key, **wanted)  # type: ignore[arg-type]
             with answer["Body"] as body:
+                _check_size(where, answer["ContentLength"], limit)
                 return body.read() if limit is None else body.read(limit + 1)
         except (BotoCoreError, ClientError) as error:
             _translate(error, where)
@@ -247,6 +248,11 @@ class _Server:
             self.client.put_object(Bucket=where.bucket, Key=where.key, Body=data)
         except (BotoCoreError, ClientError) as error:
             _translate(error, where)
+
+
+def _check_size(where: Location, size: int, limit: int | None) -> None:
+    if limit is not None and size > limit:
+        raise ObjectTooLarge(f"{_shown(where)} has more than {limit} bytes.")
 
 
 def _translate(error: BotoCoreError | ClientError, where: Location) -> NoReturn:

@@ -17,7 +17,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from moderation.aws.arns import ArnError, Kind, ResourceArn
 from moderation.handoff import (
@@ -56,6 +56,8 @@ def consider(analysis: Analysis, outcome: Outcome, request: ReviewRequest | None
     Raises what `check` does, where something changed since; then nothing of the transaction may stand.
     """
     wanted = outcome is Outcome.REVIEW
+    if request is None and not wanted and analysis.submission.source == Submission.Source.AWS:
+        return Review(opened=False)  # the conditions of a policy's flows are not asked about these
     flows = list(FlowDefinition.objects.taking(analysis.submission.policy))
     if request is None:
         return Review(opened=_by_policy(analysis, flows, wanted))
@@ -64,6 +66,17 @@ def consider(analysis: Analysis, outcome: Outcome, request: ReviewRequest | None
     others = [each for each in flows if each != flow]
     also = _by_policy(analysis, others, wanted and not served)
     return Review(opened or also, activation)
+
+
+def recall(analysis: Analysis, request: ReviewRequest) -> Activation:
+    """Tell again what became of the request that came with an analysis: for a caller whose answer was lost."""
+    routings = Routing.objects.filter(analysis=analysis).select_related("flow").order_by("pk")
+    routing = next((each for each in routings if each.flow.arn == request.flow_definition_arn), None)
+    about = Q(routing=routing) | Q(joined_routings=routing)
+    named = HumanLoop.objects.filter(about, name=request.human_loop_name).select_related("routing")
+    if routing and (loop := named.first()):
+        return _activation(loop)
+    return Activation(None, (), trace_json(routing.trace if routing else None))
 
 
 def describe(submission: Submission) -> dict[str, Any] | None:

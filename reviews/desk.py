@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Exists, Min, OuterRef, Q
 from django.utils import timezone
 
 from moderation.models import User
 from reviews.decisions import undo_seconds
-from reviews.models import Decision, FlowDefinition, ReviewQueue, ReviewTask, UnsentAnswer
+from reviews.models import Decision, FlowDefinition, Refusal, ReviewQueue, ReviewTask, UnsentAnswer
 from reviews.models.seat import ReviewTaskQuerySet
 
 # Counting a million seats takes longer than anybody needs to know that there are many.
@@ -54,10 +54,18 @@ def queues(user: User) -> list[ReviewQueue]:
     return list(ReviewQueue.objects.filter(flow_definitions__in=FlowDefinition.objects.worked_by(user)).distinct())
 
 
+def _for(user: User, seats: ReviewTaskQuerySet) -> ReviewTaskQuerySet:
+    """Those of the open seats that a claim may give this person: no loop answered or refused before, leads' for leads."""
+    own = ReviewTask.objects.filter(loop=OuterRef("loop"), reviewer=user)
+    refused = Refusal.objects.filter(loop=OuterRef("loop"), reviewer=user)
+    free = seats.filter(~Exists(own), ~Exists(refused), state=ReviewTask.State.OPEN)
+    return free if user.has_role(User.Role.LEAD, User.Role.ADMIN) else free.exclude(kind=ReviewTask.Kind.LEAD)
+
+
 def _line(queue: ReviewQueue, user: User, skills: set[str]) -> Line:
     ours = queue.tasks.filter(loop__flow__in=FlowDefinition.objects.worked_by(user))
-    first = ours.filter(state=ReviewTask.State.OPEN)[:MOST_COUNTED].values("pk", "created_at", "due_at")
-    counted = ReviewTask.objects.filter(pk__in=first.values("pk")).aggregate(
+    first = _for(user, ours).values("pk")[:MOST_COUNTED]
+    counted = ReviewTask.objects.filter(pk__in=first).aggregate(
         waiting=Count("pk"), oldest=Min("created_at"), due=Min("due_at")
     )
     in_hand = ours.filter(state=ReviewTask.State.CLAIMED)[:MOST_COUNTED].count()

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.translation import gettext as _
+
 from moderation.models import Analysis, Detection, Verdict
 from moderation.policies import Outcome
 from reviews.condition_schema import ANY_LABEL, Check, Conditions, Sampling, label_names, leaves, parse
@@ -109,7 +111,8 @@ def _policy_reason(routing: Routing) -> str:
         .first()
     )
     names = dict.fromkeys(each["label"] for each in verdict.because) if verdict else {}
-    return f"The policy asks for review of {', '.join(names)}." if names else "The policy asks for review."
+    asked = _("The policy asks for review of %(labels)s.") % {"labels": ", ".join(names)}
+    return asked if names else _("The policy asks for review.")
 
 
 def _condition_reasons(routing: Routing) -> Iterator[str]:

@@ -52,6 +52,11 @@ def user_arn(region: str, account_id: str, name: str) -> str:
     return f"arn:{partition_of(region)}:iam::{account_id}:user/{name}"
 
 
+def object_arn(region: str, bucket: str, key: str) -> str:
+    """An object in a bucket, as policies name it (buckets have neither region nor account there)."""
+    return f"arn:{partition_of(region)}:s3:::{bucket}/{key}"
+
+
 @dataclass(frozen=True, slots=True)
 class ResourceArn:
     """A flow definition, human loop, task UI or work team: unique by account, region and name."""

@@ -15,7 +15,7 @@ from django.urls import resolve
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 
-from moderation.aws import arns, sigv4
+from moderation.aws import arns, limits, sigv4
 from moderation.aws.errors import AwsError
 from moderation.aws.protocol import (
     A2I_RUNTIME,
@@ -29,6 +29,7 @@ from moderation.aws.protocol import (
     is_rest_path,
     route,
 )
+from moderation.aws.retries import retry_key
 from moderation.models import AccessKey
 
 logger = logging.getLogger(__name__)
@@ -118,9 +119,11 @@ class _Exchange:
         )
         key = verified.credential
         key.touch()
+        limits.check_requests(key.account_id)
         name = key.user.get_username() if key.user else key.key_id
         arn = arns.user_arn(verified.region, key.account_id, name)
-        return Caller(key.account_id, verified.region, arn, key, self.request_id)
+        again = retry_key(self.request.headers.get("amz-sdk-invocation-id", ""), call.action, verified.body_digest)
+        return Caller(key.account_id, verified.region, arn, key, self.request_id, again)
 
     def _perform(self, call: Call, caller: Caller, body: bytes) -> bytes:
         members = call.read(body)

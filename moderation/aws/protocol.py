@@ -39,13 +39,14 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who signed the request, and for which region."""
+    """Who signed the request, and for which region; `retry_key` is the same when the client sends it again."""
 
     account_id: str
     region: str
     arn: str
     key: "AccessKey"
     request_id: str
+    retry_key: str = ""
 
     @property
     def partition(self) -> str:

@@ -1,33 +1,25 @@
-"""The Rekognition operations."""
+"""DetectModerationLabels: from a request to the house and back in Rekognition's words."""
 
 import hashlib
-from collections.abc import Mapping
 from typing import NotRequired, TypedDict
 
 from django.conf import settings
 
 from moderation import handoff, intake, pipeline
+from moderation.aws import limits, retries, s3_objects, tags, taxonomy_view
 from moderation.aws.errors import AwsError
 from moderation.aws.protocol import Caller, OperationTable
+from moderation.aws.s3_objects import S3Object
 from moderation.decoding.image import read_info
 from moderation.decoding.types import MediaError, MediaOutOfMemory, SideTooLong, TooManyPixels, TooSmall
 from moderation.handoff import Activation, HandoffError, ReviewRequest
 from moderation.inference.types import EngineOutOfMemory
 from moderation.models import Analysis, Submission
 from moderation.permissions import UPLOADS
-from moderation.taxonomy import LABELS, ancestors
 
 DEFAULT_MIN_CONFIDENCE = 50.0
 
 _BASE64_BEGINNINGS = (b"data:", b"/9j/", b"iVBORw0KGgo")
-
-
-class S3Object(TypedDict, total=False):
-    """An object in one of the account's buckets."""
-
-    Bucket: str
-    Name: str
-    Version: str
 
 
 class Image(TypedDict, total=False):
@@ -64,94 +56,82 @@ def detect_moderation_labels(caller: Caller, request: DetectModerationLabelsRequ
     """The moderation labels of one picture, at or above MinConfidence, with their ancestors."""
     adapter = request.get("ProjectVersion")
     caller.require("rekognition:DetectModerationLabels", adapter or "*", roles=UPLOADS)
-    data = _picture(request["Image"])
+    limits.check_detections(caller.account_id)
+    if ("Bytes" in request["Image"]) == ("S3Object" in request["Image"]):
+        raise _invalid("Image must hold one of Bytes and S3Object, and not both.")
     if adapter:
         raise AwsError("ResourceNotFoundException", f"The project version {adapter} does not exist.")
+    review = _review_request(caller, request)
+    earlier = retries.begun_before(caller)
+    analysis, activation = _told_again(earlier, review) if earlier else _moderate(caller, request["Image"], review)
     min_confidence = request.get("MinConfidence", DEFAULT_MIN_CONFIDENCE)
-    review = _review_request(caller, request.get("HumanLoopConfig"), min_confidence)
-    analysis, activation = _moderate(caller, data, review)
     return {
-        "ModerationLabels": _labels(analysis.scores["labels"], min_confidence),
-        "ModerationModelVersion": analysis.moderation_model,
-        "ContentTypes": _content_types(analysis.scores["content_types"], min_confidence),
+        **taxonomy_view.answer(analysis, min_confidence, caller.key.account.taxonomy),
         "HumanLoopActivationOutput": activation and _activation_output(activation),
     }
 
 
-def _picture(image: Image) -> bytes:
-    if ("Bytes" in image) == ("S3Object" in image):
-        raise _invalid("Image must hold one of Bytes and S3Object, and not both.")
-    if "Bytes" in image:
-        return image["Bytes"]
-    raise AwsError(
-        "InvalidS3ObjectException",
-        "Unable to get object metadata from S3. Check object key, region and/or access permissions.",
-    )
-
-
-def _review_request(caller: Caller, config: HumanLoopConfig | None, min_confidence: float) -> ReviewRequest | None:
+def _review_request(caller: Caller, request: DetectModerationLabelsRequest) -> ReviewRequest | None:
+    config = request.get("HumanLoopConfig")
     if config is None:
         return None
     caller.require("sagemaker:StartHumanLoop", config["FlowDefinitionArn"])
+    where = request["Image"].get("S3Object", S3Object())
     return ReviewRequest(
         flow_definition_arn=config["FlowDefinitionArn"],
         human_loop_name=config["HumanLoopName"],
         region=caller.region,
         content_classifiers=tuple(config.get("DataAttributes", {}).get("ContentClassifiers", ())),
-        min_confidence=min_confidence,
+        min_confidence=request.get("MinConfidence", DEFAULT_MIN_CONFIDENCE),
+        bucket=where.get("Bucket", ""),
+        key=where.get("Name", ""),
+        version=where.get("Version", ""),
     )
 
 
-def _moderate(caller: Caller, data: bytes, review: ReviewRequest | None) -> tuple[Analysis, Activation | None]:
+def _moderate(caller: Caller, image: Image, review: ReviewRequest | None) -> tuple[Analysis, Activation | None]:
     """Run the picture through the house and wait for it; what goes wrong is told in Rekognition's words."""
-    account = caller.key.account
-    sender = intake.Sender(account, Submission.Source.AWS, caller.key.user, caller.key)
+    data = image["Bytes"] if "Bytes" in image else s3_objects.read(caller, image["S3Object"])
     try:
-        if review:
-            handoff.door().check(account, review, hashlib.sha256(data).hexdigest())
-        accepted = intake.accept(sender, data, keep=settings.KEEP_SYNCHRONOUS_IMAGES)
-        picture = pipeline.AtHand(data, accepted.decoded) if accepted.decoded else None
-        activation = pipeline.moderate(accepted.analysis.pk, picture, review)
+        return _analyse(caller, image, data, review)
     except HandoffError as error:
         raise _handoff_error(error) from error
+    except intake.IdempotencyMismatch as error:
+        # Two of one request ran side by side, and the object changed between them: the next try gets the first's.
+        raise retries.overloaded() from error
     except intake.IntakeError as error:
         raise _intake_error(error) from error
     except (MediaOutOfMemory, EngineOutOfMemory) as error:
-        raise _overloaded() from error
+        raise retries.overloaded() from error
     except MediaError as error:
         raise _media_error(error, data) from error
-    accepted.analysis.refresh_from_db()
+
+
+def _analyse(
+    caller: Caller, image: Image, data: bytes, review: ReviewRequest | None
+) -> tuple[Analysis, Activation | None]:
+    account = caller.key.account
+    if review:
+        handoff.door().check(account, review, hashlib.sha256(data).hexdigest())
+    sender = intake.Sender(account, Submission.Source.AWS, caller.key.user, caller.key)
+    wishes = intake.Wishes(
+        filename=image.get("S3Object", {}).get("Name", ""),
+        idempotency_key=caller.retry_key,
+        key_lifetime=retries.LIFETIME,
+    )
+    accepted = intake.accept(sender, data, wishes, keep=settings.KEEP_SYNCHRONOUS_IMAGES, at_once=True)
+    if accepted.decoded is None:  # the same request ran beside this one, and was first
+        return _told_again(retries.finished(accepted.analysis), review)
+    picture = pipeline.AtHand(data, accepted.decoded)
+    activation = pipeline.moderate_started(accepted.analysis, picture, review)
     if accepted.analysis.status != Analysis.Status.SUCCEEDED:
-        # A worker took it meanwhile; it will be done, but not within this request.
-        raise _overloaded()
+        # The lease was over before, and a worker took it; it will be done, but not within this request.
+        raise retries.overloaded()
     return accepted.analysis, activation
 
 
-def _labels(scores: Mapping[str, float], min_confidence: float) -> list[dict[str, object]]:
-    """Chains by falling confidence, each from its lowest label up to level 1; no label twice.
-
-    A confidence of exactly 0 means that nothing speaks for the label, so that even MinConfidence 0 does not bring it
-    up.
-    """
-    shown = {name: score for name, score in scores.items() if score >= min_confidence and score > 0}
-    order = {name: position for position, name in enumerate(LABELS)}
-    inner = {LABELS[name].parent for name in shown}
-    ends = sorted(shown.keys() - inner, key=lambda name: (-shown[name], order[name]))
-    chains = (name for end in ends for name in (end, *(label.name for label in ancestors(end))))
-    return [
-        {
-            "Name": name,
-            "Confidence": shown[name],
-            "ParentName": LABELS[name].parent,
-            "TaxonomyLevel": LABELS[name].level,
-        }
-        for name in dict.fromkeys(chains)
-    ]
-
-
-def _content_types(scores: Mapping[str, float], min_confidence: float) -> list[dict[str, object]]:
-    found = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-    return [{"Name": name, "Confidence": score} for name, score in found if score >= min_confidence and score > 0]
+def _told_again(analysis: Analysis, review: ReviewRequest | None) -> tuple[Analysis, Activation | None]:
+    return analysis, handoff.door().recall(analysis, review) if review else None
 
 
 def _activation_output(activation: Activation) -> dict[str, object]:
@@ -206,8 +186,4 @@ def _invalid(detail: str) -> AwsError:
     return AwsError("InvalidParameterException", f"Request has invalid parameters. {detail}")
 
 
-def _overloaded() -> AwsError:
-    return AwsError("ThrottlingException", "Service Unavailable", status=500)
-
-
-OPERATIONS: OperationTable = {"DetectModerationLabels": detect_moderation_labels}
+OPERATIONS: OperationTable = {"DetectModerationLabels": detect_moderation_labels, **tags.OPERATIONS}

@@ -49,12 +49,13 @@ C = TypeVar("C", bound=Credential)
 
 @dataclass(frozen=True, slots=True)
 class Verified(Generic[C]):
-    """A request whose signature holds: whose it is, and for which region and service."""
+    """A request whose signature holds: whose it is, for which region and service, and the SHA-256 of its body."""
 
     credential: C
     access_key_id: str
     region: str
     service: str
+    body_digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +98,11 @@ def verify(
     credential = lookup(claim.access_key_id) if _KEY_ID.fullmatch(claim.access_key_id) else None
     if credential is None:
         raise _unknown_client()
-    expected = _signature(claim, credential.secret, method, target, headers, timestamp, _body_digest(headers, body))
+    digest = _body_digest(headers, body)
+    expected = _signature(claim, credential.secret, method, target, headers, timestamp, digest)
     if not hmac.compare_digest(expected.encode(), claim.signature.encode()):
         raise _mismatch()
-    return Verified(credential, claim.access_key_id, claim.region, claim.service)
+    return Verified(credential, claim.access_key_id, claim.region, claim.service, digest)
 
 
 def read_claim(headers: Headers) -> Claim:

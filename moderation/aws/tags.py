@@ -1,11 +1,15 @@
 """Tags of Rekognition resources.  Only projects and their versions can have any, and there are none of those here."""
 
+from collections.abc import Collection
 from typing import NoReturn, TypedDict
 
 from moderation.aws.arns import ArnError, ProjectArn, ProjectVersionArn
 from moderation.aws.errors import AwsError
 from moderation.aws.protocol import Caller, OperationTable
-from moderation.permissions import OPERATES
+from moderation.models import User
+from moderation.permissions import READS
+
+_CHANGES = (User.Role.ADMIN, User.Role.LEAD)
 
 
 class ResourceRequest(TypedDict):
@@ -16,21 +20,21 @@ class ResourceRequest(TypedDict):
 
 def tag_resource(caller: Caller, request: ResourceRequest) -> dict[str, object]:
     """Give a resource tags."""
-    _refuse(caller, "rekognition:TagResource", request["ResourceArn"])
+    _refuse(caller, "TagResource", request["ResourceArn"], _CHANGES)
 
 
 def untag_resource(caller: Caller, request: ResourceRequest) -> dict[str, object]:
     """Take tags from a resource."""
-    _refuse(caller, "rekognition:UntagResource", request["ResourceArn"])
+    _refuse(caller, "UntagResource", request["ResourceArn"], _CHANGES)
 
 
 def list_tags_for_resource(caller: Caller, request: ResourceRequest) -> dict[str, object]:
     """The tags of a resource."""
-    _refuse(caller, "rekognition:ListTagsForResource", request["ResourceArn"])
+    _refuse(caller, "ListTagsForResource", request["ResourceArn"], READS)
 
 
-def _refuse(caller: Caller, action: str, arn: str) -> NoReturn:
-    caller.require(action, arn, roles=OPERATES)
+def _refuse(caller: Caller, operation: str, arn: str, roles: Collection[str]) -> NoReturn:
+    caller.require(f"rekognition:{operation}", arn, roles=roles)
     for kind in (ProjectArn, ProjectVersionArn):
         try:
             kind.parse(arn)

@@ -18,7 +18,7 @@ PREVIEW_BUTTON = "_preview"
 
 
 class FlowForm(SameAccountForm[FlowDefinition]):
-    """With the button `_preview` it never counts as valid: the page comes back as it was typed, and nothing is saved."""
+    """With the button `_preview` it never counts as valid: the page comes back as typed, and nothing is saved."""
 
     class Meta:
         model = FlowDefinition

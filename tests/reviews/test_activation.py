@@ -112,6 +112,7 @@ def test_the_oldest_flow_of_a_policy_takes_its_review(world: World, policy: Poli
     made.flow(world.acme, name="a-second", policies=[policy], conditions=UNSURE)
     made.considered(world.acme, {"Weapons": 85}, REVIEW)
     assert only_loop().flow.name == "z-first"
+    assert routings() == [("z-first", True, ["Policy"], 1.0), ("a-second", True, ["ConditionsEvaluation"], 1.0)]
 
 
 def test_flows_that_are_not_active_or_for_other_things_take_nothing(world: World, policy: Policy):
@@ -167,6 +168,13 @@ def test_a_random_sample_keeps_its_draw_and_is_an_audit(world: World, policy: Po
     ]
     asked = decisions.asked_labels(loop)
     assert "Violence" in asked and "Weapons" not in asked, "level 1 is always asked, the rest would tell"
+
+
+def test_what_the_policy_wants_looked_at_is_no_audit_even_where_it_is_sampled_too(world: World, policy: Policy):
+    made.flow(world.acme, policies=[policy], conditions=[sampling(100)])
+    made.considered(world.acme, {"Weapons": 85}, REVIEW)
+    assert not only_loop().is_audit
+    assert routings() == [("house", True, ["Policy", "ConditionsEvaluation"], 1.0)]
 
 
 def test_items_that_were_not_sampled_keep_their_chance_too(world: World, policy: Policy):

@@ -307,6 +307,13 @@ def test_settling_twice_changes_nothing(world: World, flow: FlowDefinition):
     assert Verdict.objects.filter(source="human").count() == 1
 
 
+def test_an_answer_that_comes_in_while_the_loop_is_settled_has_its_grace_too(world: World, flow: FlowDefinition):
+    loop = made.loop(flow)
+    submit(world.reviewer, made.approve())
+    settlement._decide(loop.pk)  # a run that had looked for answers just before this one
+    assert fresh(loop).settled_at is None
+
+
 def test_a_message_that_comes_early_comes_again(world: World, flow: FlowDefinition):
     loop = made.loop(flow)
     decision = submit(world.reviewer, made.approve())

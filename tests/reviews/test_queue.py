@@ -313,11 +313,11 @@ def test_a_cursor_left_too_far_ahead_by_a_race_starts_anew_before_long(world: Wo
 
 
 def test_a_loop_whose_time_is_over_fails_and_says_why(world: World):
-    flow = made.flow(world.acme, (world.reviewer,), task_count=2)
+    flow = made.flow(world.acme, (world.reviewer, world.reviewer2), task_count=2)
     loop = made.loop(flow)
     answer_all(world.reviewer)
     with later(days=11):
-        assert queue.claim(world.reviewer2) == []
+        assert queue.claim(world.reviewer2) == [], "also before the sweep"
         queue.sweep()
     loop.refresh_from_db()
     assert (loop.status, loop.failure_code) == (HumanLoop.Status.FAILED, loops.LIFETIME_OVER)

@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
 from moderation.models import Policy, User
 from moderation.taxonomy import LABELS
-from reviews import desk, loops, queue
+from reviews import decisions, desk, loops, queue
 from reviews.evidence import BLIND_SHARE, is_blind
 from reviews.loops import LoopInput
 from reviews.models import Decision, FlowDefinition, HumanLoop, Refusal, ReviewQueue, ReviewTask, Skill, UnsentAnswer
@@ -91,6 +92,29 @@ def test_the_overview_counts_what_waits_in_the_queues_of_ones_teams(world: World
     assert "line" in page and "not mine" not in page
     assert re.search(r"<b>2</b>", page)
     assert 'href="/review/next"' in page
+
+
+def test_what_one_has_answered_or_passed_on_does_not_wait_for_one(world: World, flow: FlowDefinition):
+    flow.task_count = 2
+    flow.save()
+    for _ in range(3):
+        made.loop(flow)
+    for step in (lambda seat: decisions.submit(seat.pk, seat.token, world.reviewer, made.approve()), skipped):
+        step(queue.claim(world.reviewer)[0])
+    assert desk.lines(world.reviewer)[0].waiting == 2, "the two seats of the third loop"
+    assert desk.lines(world.reviewer2)[0].waiting == 5
+
+
+def skipped(seat: ReviewTask) -> None:
+    assert seat.reviewer
+    queue.skip(seat.pk, seat.token, seat.reviewer, "other")
+
+
+def test_leads_seats_wait_for_leads(world: World, loop: HumanLoop):
+    with transaction.atomic():
+        loops.seat_lead(HumanLoop.objects.lock(loop.pk))
+    assert desk.lines(world.reviewer)[0].waiting == 1
+    assert desk.lines(world.lead)[0].waiting == 2
 
 
 def test_one_address_more_for_the_same_overview(reviewer: Client):
@@ -245,7 +269,8 @@ def test_a_lead_sees_the_answers_side_by_side_and_no_names(world: World, flow: F
         client.get("/review/next")
         held = desk.held(user).get()
         client.post(url(held), answer(held, **said))
-    loops.seat_lead(loop)
+    with transaction.atomic():
+        loops.seat_lead(loop)
     page = text(signed_in(world.lead).get("/review/next", follow=True))
     assert "What the reviewers said" in page and "a rifle" in page
     assert "reviewer2" not in page and ">reviewer<" not in page

@@ -83,8 +83,9 @@ class Command(BaseCommand):
         if not supervisor.stopping:
             self._say("Bringing the database up to date")
             supervisor.run_once(_manage("migrate", "--no-input"), lambda line: line if "Applying" in line else None)
-        if not supervisor.stopping:
-            supervisor.run_once(_manage("bootstrap"), lambda line: line)
+        for command in settings.FIRST_START_COMMANDS:
+            if not supervisor.stopping:
+                supervisor.run_once(_manage(command), lambda line: line)
 
     def _serve(self, supervisor: Supervisor, leases: list[Lease], *, worker: bool) -> None:
         if supervisor.stopping:

@@ -22,7 +22,7 @@ from PIL import Image
 from pytest_django.live_server_helper import LiveServer
 
 from moderation import handoff
-from moderation.aws import protocol, rekognition
+from moderation.aws import protocol, rekognition, taxonomy_view
 from moderation.models import Account, Analysis, IssuedKey, Submission
 from reviews.models import FlowDefinition, HumanLoop, ReviewQueue, WorkTeam
 from tests import media
@@ -147,7 +147,7 @@ def test_chains_stand_by_falling_confidence_and_no_label_twice():
         "Explicit": 49.9,
         "Rude Gestures": 0.0,
     }
-    labels = rekognition._labels(scores, 50)
+    labels = taxonomy_view.labels(scores, 50)
     assert [(label["Name"], label["TaxonomyLevel"], label["Confidence"]) for label in labels] == [
         ("Weapons", 2, 95.0),
         ("Violence", 1, 95.0),
@@ -158,8 +158,8 @@ def test_chains_stand_by_falling_confidence_and_no_label_twice():
         ("Graphic Violence", 2, 80.0),
         ("Physical Violence", 3, 70.0),
     ]
-    assert [label["Name"] for label in rekognition._labels(scores, 95)] == ["Weapons", "Violence"]
-    assert "Rude Gestures" not in [label["Name"] for label in rekognition._labels(scores, 0)]
+    assert [label["Name"] for label in taxonomy_view.labels(scores, 95)] == ["Weapons", "Violence"]
+    assert "Rude Gestures" not in [label["Name"] for label in taxonomy_view.labels(scores, 0)]
 
 
 # --- what is written down ---------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Clients for the tests of the control plane and the runtime, and the few things that most of these tests make first."""
+"""Clients for the tests of control plane and runtime, and the few things that most of these tests make first."""
 
 import json
 import subprocess
