@@ -21,8 +21,9 @@ from moderation.models import Account, OutboxMessage, Submission
 from reviews.events import announce
 from reviews.models import ClaimCursor, FlowDefinition, HumanLoop, ReviewTask, Routing
 
-LIFETIME_OVER = "TaskAvailabilityLifetimeExceeded"
-OUTPUT_FAILED = "OutputNotWritten"
+# Two of the three failure codes that Augmented AI documents; ValidationError is the third.
+LIFETIME_OVER = "Expired"
+OUTPUT_FAILED = "InternalError"
 # The outbox message that has a loop settled (reviews/settlement.py).
 SETTLE = "human_loop.settle"
 

@@ -37,9 +37,6 @@ MAX_NESTING = 100
 
 _UNFIT = re.compile("[\0\ud800-\udfff]")
 
-# The three codes that Augmented AI documents, for what fails here.
-_FAILURE_CODES = {loops.LIFETIME_OVER: "Expired"}
-
 
 def start_human_loop(caller: Caller, request: "StartHumanLoopRequestTypeDef") -> Mapping[str, object]:
     """Put a custom task before people; the same name with the same input again is the same loop."""
@@ -66,7 +63,7 @@ def describe_human_loop(caller: Caller, request: "DescribeHumanLoopRequestTypeDe
     loop = _find(caller, name)
     return {
         **_summary(loop),
-        "FailureCode": _FAILURE_CODES.get(loop.failure_code, "InternalError") if loop.failure_code else None,
+        "FailureCode": loop.failure_code or None,
         "HumanLoopArn": loop.arn,
         "HumanLoopOutput": {"OutputS3Uri": loop.output_uri} if loop.output_uri else None,
     }
