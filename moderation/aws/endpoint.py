@@ -29,7 +29,7 @@ from moderation.aws.protocol import (
     is_rest_path,
     route,
 )
-from moderation.aws.retries import retry_key
+from moderation.aws.retries import is_retry, retry_key
 from moderation.models import AccessKey
 
 logger = logging.getLogger(__name__)
@@ -122,8 +122,10 @@ class _Exchange:
         limits.check_requests(key.account_id)
         name = key.user.get_username() if key.user else key.key_id
         arn = arns.user_arn(verified.region, key.account_id, name)
-        again = retry_key(self.request.headers.get("amz-sdk-invocation-id", ""), call.action, verified.body_digest)
-        return Caller(key.account_id, verified.region, arn, key, self.request_id, again)
+        sdk = self.request.headers
+        again = retry_key(sdk.get("amz-sdk-invocation-id", ""), call.action, verified.body_digest)
+        retried = is_retry(sdk.get("amz-sdk-request", ""))
+        return Caller(key.account_id, verified.region, arn, key, self.request_id, again, retried)
 
     def _perform(self, call: Call, caller: Caller, body: bytes) -> bytes:
         members = call.read(body)

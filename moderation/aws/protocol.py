@@ -39,7 +39,10 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who signed the request, and for which region; `retry_key` is the same when the client sends it again."""
+    """Who signed the request, and for which region.
+
+    `retry_key` is the same when the client sends it again (empty where clients do not tell), which `is_retry` says.
+    """
 
     account_id: str
     region: str
@@ -47,6 +50,7 @@ class Caller:
     key: "AccessKey"
     request_id: str
     retry_key: str = ""
+    is_retry: bool = False
 
     @property
     def partition(self) -> str:

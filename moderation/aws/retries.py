@@ -1,10 +1,12 @@
 """A request that comes again, because its answer was lost on the way, gets that answer and does nothing twice.
 
 SDKs name each call (`amz-sdk-invocation-id`) and keep the name over their retries.  Name, operation and body together
-are the key under which the submission remembers the request for `LIFETIME`; the database lets no second one be made.
+are the key under which the submission remembers the request for `LIFETIME`; the database lets no second one be made,
+also where two of them run side by side.
 """
 
 import hashlib
+import re
 import time
 from datetime import timedelta
 
@@ -19,6 +21,7 @@ PATIENCE_SECONDS = 20.0
 MAX_INVOCATION_ID = 128
 
 _POLL_SECONDS = 0.05
+_ATTEMPT = re.compile(r"\battempt=(\d+)")
 
 
 def retry_key(invocation_id: str, action: str, body_digest: str) -> str:
@@ -29,12 +32,17 @@ def retry_key(invocation_id: str, action: str, body_digest: str) -> str:
     return f"aws:{hashlib.sha256(said.encode()).hexdigest()}"
 
 
+def is_retry(amz_sdk_request: str) -> bool:
+    """Whether the header (`attempt=2; max=3`) says anything but that the call is made for the first time."""
+    return _ATTEMPT.findall(amz_sdk_request) != ["1"]
+
+
 def begun_before(caller: Caller) -> Analysis | None:
     """The analysis that this request began when it came first, once that has ended; None when it is the first.
 
     One that failed is forgotten: the request may try anew.  Raises what `finished` does.
     """
-    if not caller.retry_key:
+    if not caller.retry_key or not caller.is_retry:
         return None
     analysis = IdempotencyKey.objects.analysis_of(caller.key, caller.retry_key)
     if analysis is None:

@@ -93,11 +93,17 @@ class AccessKeyQuerySet(models.QuerySet["AccessKey"]):
 
     def live(self, key_id: str) -> "AccessKey | None":
         """The usable key of that id, or None."""
-        return self.usable().filter(key_id=key_id).first()
+        return self._one(key_id=key_id)
 
     def by_token(self, token: str) -> "AccessKey | None":
         """The usable key whose bearer token this is, or None."""
-        return self.usable().filter(token_digest=digest(token)).first()
+        return self._one(token_digest=digest(token))
+
+    def _one(self, **unique: str) -> "AccessKey | None":
+        try:
+            return self.usable().get(**unique)  # without the ordering that `first` would pay for on every request
+        except AccessKey.DoesNotExist:
+            return None
 
     def issue(self, account: Account, name: str, user: User | None = None, policy: object = None) -> "IssuedKey":
         """Make one credential in two forms; secret and token are shown here and never again."""

@@ -91,7 +91,7 @@ class OutboxQuerySet(models.QuerySet["OutboxMessage"]):
                 payload=payload,
                 not_before=not_before or now,
             )
-            for endpoint in WebhookEndpoint.objects.filter(account=account, is_active=True)
+            for endpoint in WebhookEndpoint.objects.filter(account=account, is_active=True).order_by("pk")
             if endpoint.wants(event)
         )
 

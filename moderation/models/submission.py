@@ -192,13 +192,16 @@ class Submission(models.Model):
     def _move_to(self, status: "Submission.Status", when: datetime, by_people: bool = False) -> bool:
         """Set the status; False, and nothing changed, where a machine would move what people have decided."""
         row = Submission.objects.filter(pk=self.pk)
-        if not by_people:
-            row = row.exclude(verdicts__source=Verdict.Source.HUMAN)
-        settled_at = when if status in self.SETTLED else None
-        if not row.update(status=status, settled_at=settled_at):
-            return False
-        self.status, self.settled_at = status, settled_at
-        return True
+        change = {"status": status, "settled_at": when if status in self.SETTLED else None}
+        if by_people:
+            moved = row.update(**change)
+        else:
+            # While its first analysis runs nobody has decided, and the question need not be asked.
+            first = row.filter(status=self.Status.ANALYZING).update(**change)
+            moved = first or row.exclude(verdicts__source=Verdict.Source.HUMAN).update(**change)
+        if moved:
+            self.status, self.settled_at = status, change["settled_at"]
+        return bool(moved)
 
 
 class Verdict(models.Model):
