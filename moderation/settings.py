@@ -160,9 +160,13 @@ CONTENT_SECURITY_POLICY = {
 
 MEDIA_STORAGE = env.choice("MEDIA_STORAGE", "file", ("file", "s3"))
 S3_ENDPOINT_URL = env.text("S3_ENDPOINT_URL")
+MEDIA_BUCKET = env.text("MEDIA_BUCKET", "second-look")
 _S3 = {
-    "bucket_name": env.text("MEDIA_BUCKET", "second-look"),
+    "bucket_name": MEDIA_BUCKET,
     "endpoint_url": S3_ENDPOINT_URL or None,
+    # Where none are given, boto3 looks in its own places (instance roles, profiles).
+    "access_key": env.secret("AWS_ACCESS_KEY_ID") or None,
+    "secret_key": env.secret("AWS_SECRET_ACCESS_KEY") or None,
     "region_name": env.text("AWS_REGION", "us-east-1"),
     "default_acl": None,
     "file_overwrite": True,

@@ -116,7 +116,7 @@ def locate(uri: str) -> Location:
 
 def media_bucket() -> str:
     """The name under which every account finds its stored pictures, by the names of their blobs."""
-    return str(getattr(settings, "MEDIA_BUCKET", "second-look"))
+    return str(settings.MEDIA_BUCKET)
 
 
 def make_bucket(account: Account, name: str) -> Bucket:

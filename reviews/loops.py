@@ -62,7 +62,7 @@ def check_quota(account: Account) -> None:
 
     For those who ask for a loop; a policy's review is never refused.
     """
-    limit = int(getattr(settings, "MAX_OPEN_LOOPS", 0))
+    limit = int(settings.MAX_OPEN_LOOPS)
     if limit and HumanLoop.objects.open().filter(account=account)[:limit].count() >= limit:
         raise LoopQuotaExceeded(f"The account has {limit} open human loops, which is its limit.")
 

@@ -137,7 +137,7 @@ def sweep() -> int:
 
 def lease_seconds() -> int:
     """How long a seat is held without a sign of life: long enough to work without JavaScript."""
-    return int(getattr(settings, "REVIEW_LEASE_SECONDS", 600))
+    return int(settings.REVIEW_LEASE_SECONDS)
 
 
 def _one_claim_at_a_time(reviewer: User) -> None:

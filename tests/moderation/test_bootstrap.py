@@ -82,10 +82,15 @@ def test_names_that_are_taken_stay_whose_they_are(world: World) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_starts_at_once_make_one_world() -> None:
+@pytest.mark.parametrize("is_there", [False, True], ids=["no account yet", "an account"])
+def test_two_starts_at_once_make_one_world(is_there: bool) -> None:
+    if is_there:
+        Account.objects.create(pk=ACCOUNT, name="made by a command")
     made: list[Bootstrapped] = []
+    together = threading.Barrier(2)
 
     def run() -> None:
+        together.wait()
         try:
             made.append(bootstrap())
         finally:

@@ -24,14 +24,6 @@ from moderation.embedded.supervisor import Program, Supervisor
 
 PYTHON = sys.executable
 
-# For the processes that run the networks, read by the C library when they start: big arrays are kept for the next
-# picture and not given back to the kernel after each (docs/models.md, "Speed").
-_MALLOC = {
-    "MALLOC_MMAP_THRESHOLD_": "33554432",
-    "MALLOC_TRIM_THRESHOLD_": "1000000000",
-    "MALLOC_TOP_PAD_": "268435456",
-}
-
 
 class Command(BaseCommand):
     """Starts servers, web, workers and beat; stops what it started."""
