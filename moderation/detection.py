@@ -50,6 +50,8 @@ def detect(submission: Submission, decoded: Decoded | None = None) -> Findings:
 
 
 def _scaled(score: LabelScore, scale: float) -> LabelScore:
+    if not score.boxes:
+        return score
     boxes = (Box(b.left * scale, b.top * scale, b.width * scale, b.height * scale) for b in score.boxes)
     return replace(score, boxes=tuple(boxes))
 

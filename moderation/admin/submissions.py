@@ -39,7 +39,7 @@ class SubmissionAdmin(ReadOnly[Submission]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Submission], search_term: str
     ) -> tuple[QuerySet[Submission], bool]:
-        """By what is indexed where the term looks like it, else by external id or the beginning of the name."""
+        """By id, digest or external id where the term is one; else, unindexed, by the beginning of the name."""
         term = search_term.strip()
         if not term or "\0" in term:
             return super().get_search_results(request, queryset, term)
@@ -47,7 +47,8 @@ class SubmissionAdmin(ReadOnly[Submission]):
             return queryset.filter(Q(pk=pk) | Q(external_id=term)), False
         if len(term) == SHA256_HEX:
             return queryset.filter(Q(media_digest=term.lower()) | Q(external_id=term)), False
-        return queryset.filter(Q(external_id=term) | Q(filename__istartswith=term)), False
+        named = queryset.filter(external_id=term)
+        return (named if named.exists() else queryset.filter(filename__istartswith=term)), False
 
     @admin.display(description="submission", ordering="created_at")
     def name(self, submission: Submission) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 from playwright.sync_api import Page, expect
 
@@ -54,7 +55,7 @@ def world(transactional_db: None) -> World:
         made.considered(world.acme, scores, outcome, policy=policy, data=scenes.draw(name))
     ReviewQueue.objects.filter(name="Listings").update(description="Pictures of things for sale", priority=5)
     ReviewTask.objects.update(created_at=timezone.now() - timedelta(minutes=42))
-    Submission.objects.update(width=960, height=640)
+    Submission.objects.update(width=640, height=480)
     return world
 
 
@@ -124,8 +125,9 @@ def _rare(visit: Callable[..., Visitor], world: World, options: dict[str, object
     shoot("review-blind", blind.open(f"/review/next?queue={flow.queue_id}"))
     seat = desk.held(world.reviewer2).get()
     decisions.submit(seat.pk, seat.token, world.reviewer2, made.reject("Weapons", comment="An axe, held up"))
-    loops.stop(loop.pk)
-    loops.end(HumanLoop.objects.get(pk=loop.pk), HumanLoop.Status.STOPPED)
+    with transaction.atomic():
+        loops.seat_lead(loop)
+    shoot("review-lead", visit(world.lead, **options).open(f"/review/next?queue={flow.queue_id}"))
     ads = made.flow(world.acme, (world.reviewer3,), name="ads", request_source="", task_title="Is it true?", line="Ads")
     content = {"slogan": "Cures everything", "market": ["de", "at"], "seen": 1203}
     loops.start(ads, LoopInput(name="slogan", digest="d", content=content))
