@@ -1,5 +1,6 @@
 """Django settings.  What an installation may change comes from the environment (docs/operating.md lists it)."""
 
+import os
 from typing import Any
 
 import django_stubs_ext
@@ -202,6 +203,8 @@ REGION = env.text("REGION", "us-east-1")
 ENGINE = env.text("ENGINE", "default")
 WEIGHTS_DIR = DATA_DIR / "weights"
 TORCH_THREADS = env.number("TORCH_THREADS", 0)  # 0: as many as there are cores
+if TORCH_THREADS:
+    os.environ["OMP_NUM_THREADS"] = str(TORCH_THREADS)  # torch reads it when it is loaded, which is later
 
 UPLOAD_MAX_BYTES = env.number("UPLOAD_MAX_BYTES", 15 * 1024 * 1024)
 IMAGE_MAX_SIDE = env.number("IMAGE_MAX_SIDE", 10_000)
