@@ -71,6 +71,6 @@ def _passwords(path: Path, names: list[str]) -> dict[str, str]:
 
 def _person(account: Account, name: str, password: str) -> None:
     role = PEOPLE[name]
-    user = User(username=name, account=account, role=role, is_staff=role == User.Role.ADMIN)
+    user = User(username=name, account=account, role=role)
     user.set_password(password)
     user.save()

@@ -106,8 +106,9 @@ CELERY_TASK_DEFAULT_QUEUE = "light"
 CELERY_TASK_ROUTES = {"moderation.tasks.moderate": {"queue": "images"}}
 CELERY_BEAT_SCHEDULE = {
     "sweep-analyses": {"task": "moderation.tasks.sweep_analyses", "schedule": 15.0},
-    "send-outbox": {"task": "moderation.tasks.send_outbox", "schedule": 5.0},
-    "complete-loops": {"task": "reviews.tasks.complete_loops", "schedule": 5.0},
+    # Ticks that waited behind a long run are dropped: each run takes all that is due.
+    "send-outbox": {"task": "moderation.tasks.send_outbox", "schedule": 5.0, "options": {"expires": 5.0}},
+    "complete-loops": {"task": "reviews.tasks.complete_loops", "schedule": 5.0, "options": {"expires": 5.0}},
     "sweep-seats": {"task": "reviews.tasks.sweep_seats", "schedule": 15.0},
     "sweep-keys": {"task": "moderation.tasks.sweep_keys", "schedule": 300.0},
     "sweep-uploads": {"task": "moderation.tasks.sweep_blobs", "schedule": 3600.0},

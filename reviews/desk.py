@@ -55,7 +55,7 @@ def queues(user: User) -> list[ReviewQueue]:
 
 
 def _for(user: User, seats: ReviewTaskQuerySet) -> ReviewTaskQuerySet:
-    """Those of the open seats that a claim may give this person: no loop answered or refused before, leads' for leads."""
+    """Open seats that a claim may give this person: no loop answered or refused before, and leads' for leads."""
     own = ReviewTask.objects.filter(loop=OuterRef("loop"), reviewer=user)
     refused = Refusal.objects.filter(loop=OuterRef("loop"), reviewer=user)
     free = seats.filter(~Exists(own), ~Exists(refused), state=ReviewTask.State.OPEN)
@@ -100,11 +100,12 @@ def answered(user: User) -> ReviewTaskQuerySet:
     return ReviewTask.objects.filter(state=ReviewTask.State.ANSWERED, reviewer=user, loop__account_id=user.account_id)
 
 
-def undoable(user: User) -> Decision | None:
-    """The person's last answer, where it can still be taken back."""
+def undoable(user: User, seat_id: int | None = None) -> Decision | None:
+    """The person's last answer, or that of one seat, where it can still be taken back."""
     since = timezone.now() - timedelta(seconds=undo_seconds())
     recent = Decision.objects.filter(reviewer=user, withdrawn=False, superseded_by=None, submitted_at__gt=since)
-    return recent.filter(loop__settled_at=None).select_related("task").order_by("-submitted_at").first()
+    wanted = recent if seat_id is None else recent.filter(task_id=seat_id)
+    return wanted.filter(loop__settled_at=None).order_by("-submitted_at").first()
 
 
 def typed_before(seat: ReviewTask, user: User) -> Mapping[str, object]:

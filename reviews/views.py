@@ -208,9 +208,7 @@ def _page(
 def _answered(request: PersonRequest, pk: int) -> HttpResponse:
     """The page of an item that the person has answered: reached by the browser's way back."""
     get_object_or_404(desk.answered(request.user), pk=pk)
-    undoable = desk.undoable(request.user)
-    mine = undoable if undoable and undoable.task_id == pk else None
-    return render(request, "reviews/answered.html", {"undoable": mine})
+    return render(request, "reviews/answered.html", {"undoable": desk.undoable(request.user, pk)})
 
 
 def _lost(request: PersonRequest, why: str, form: Form) -> HttpResponse:

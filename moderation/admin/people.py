@@ -68,11 +68,6 @@ class UserAdminPage(AccountScoped[User], UserAdmin[User]):
         own = obj is not None and obj.pk == request.user.pk
         return [*super().get_readonly_fields(request, obj), *(["role", "is_active"] if own else [])]
 
-    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
-        """The role says who may enter these pages."""
-        obj.is_staff = obj.is_superuser or obj.role == User.Role.ADMIN
-        super().save_model(request, obj, form, change)
-
 
 class AccessKeyForm(SameAccountForm[AccessKey]):
     """A key's name and what it may do."""

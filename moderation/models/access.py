@@ -4,7 +4,7 @@ import base64
 import hashlib
 import secrets
 from datetime import timedelta
-from typing import ClassVar, Self
+from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, UserManager
 from django.core.validators import RegexValidator
@@ -75,6 +75,11 @@ class User(AbstractUser):
     REQUIRED_FIELDS: ClassVar[list[str]] = ["account"]
     objects: ClassVar[UserManager["User"]] = UserManager()  # type: ignore[assignment]  # narrowed from UserManager[Self]
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save; admins may enter /admin/, whoever made them."""
+        self.is_staff = self.is_superuser or self.role == self.Role.ADMIN
+        super().save(*args, **kwargs)
+
     def has_role(self, *roles: str) -> bool:
         """Whether this person is active and has one of the roles; superusers count as admins."""
         return self.is_active and (self.role in roles or (self.is_superuser and self.Role.ADMIN in roles))
@@ -83,27 +88,20 @@ class User(AbstractUser):
 class AccessKeyQuerySet(models.QuerySet["AccessKey"]):
     """Access keys, asked for in the words of the two faces that use them."""
 
-    def usable(self) -> Self:
-        """Keys that open something: not revoked, of an active account and, where they belong to one, an active user."""
-        return (
-            self.filter(revoked_at=None, account__is_active=True)
-            .exclude(user__is_active=False)
-            .select_related("account", "user")
-        )
-
     def live(self, key_id: str) -> "AccessKey | None":
-        """The usable key of that id, or None."""
-        return self._one(key_id=key_id)
+        """The key of that id, where it opens anything, or None."""
+        return self._usable(key_id=key_id)
 
     def by_token(self, token: str) -> "AccessKey | None":
-        """The usable key whose bearer token this is, or None."""
-        return self._one(token_digest=digest(token))
+        """The key whose bearer token this is, where it opens anything, or None."""
+        return self._usable(token_digest=digest(token))
 
-    def _one(self, **unique: str) -> "AccessKey | None":
+    def _usable(self, **unique: str) -> "AccessKey | None":
         try:
-            return self.usable().get(**unique)  # without the ordering that `first` would pay for on every request
+            key = self.select_related("account", "user").get(**unique)
         except AccessKey.DoesNotExist:
             return None
+        return key if key.is_usable else None
 
     def issue(self, account: Account, name: str, user: User | None = None, policy: object = None) -> "IssuedKey":
         """Make one credential in two forms; secret and token are shown here and never again."""
@@ -137,6 +135,11 @@ class AccessKey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key_id} ({self.name})"
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it opens anything: not revoked, of an active account and, where it belongs to one, an active user."""
+        return self.revoked_at is None and self.account.is_active and (self.user is None or self.user.is_active)
 
     def touch(self) -> None:
         """Note the use, at most once a minute: a busy key must not become a hot row."""

@@ -141,22 +141,33 @@ class OutboxMessage(models.Model):
 
     class Meta:
         ordering = ("-created_at",)
-        indexes = [models.Index(fields=["kind", "not_before"], condition=Q(status="waiting"), name="outbox_due")]
+        indexes = [
+            models.Index(fields=["kind", "not_before"], condition=Q(status="waiting"), name="outbox_due"),
+            models.Index(fields=["endpoint", "not_before"], condition=Q(status="waiting"), name="outbox_endpoint_due"),
+            models.Index(fields=["account", "-created_at"], name="outbox_newest"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.event} {str(self.pk)[:8]}"
 
     def delivered(self) -> None:
         """Note the success."""
-        self.status = self.Status.DELIVERED
-        self.save(update_fields=["status"])
+        self._note(status=self.Status.DELIVERED)
 
     def postpone(self, seconds: float) -> None:
         """Try again after so many seconds, or give up after the last attempt."""
-        if self.attempts >= settings.WEBHOOK_MAX_ATTEMPTS:
-            self.status = self.Status.DEAD
-        self.not_before = timezone.now() + timedelta(seconds=seconds)
-        self.save(update_fields=["status", "not_before"])
+        over = self.attempts >= settings.WEBHOOK_MAX_ATTEMPTS
+        self._note(
+            status=self.Status.DEAD if over else self.Status.WAITING,
+            not_before=timezone.now() + timedelta(seconds=seconds),
+        )
+
+    def _note(self, **changes: Any) -> None:
+        """Write, unless the lease lapsed and another sender has the message by now: its word counts."""
+        ours = OutboxMessage.objects.filter(pk=self.pk, attempts=self.attempts, status=self.Status.WAITING)
+        if ours.update(**changes):
+            for name, value in changes.items():
+                setattr(self, name, value)
 
 
 class DeliveryAttempt(models.Model):

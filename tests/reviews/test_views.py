@@ -117,6 +117,14 @@ def test_leads_seats_wait_for_leads(world: World, loop: HumanLoop):
     assert desk.lines(world.lead)[0].waiting == 2
 
 
+def test_a_queue_that_several_teams_share_counts_for_each_its_own(world: World, loop: HumanLoop):
+    other = made.flow(world.acme, (world.reviewer3,), name="other")
+    assert other.queue == loop.flow.queue
+    made.loop(other)
+    made.loop(other)
+    assert [desk.lines(user)[0].waiting for user in (world.reviewer, world.reviewer3)] == [1, 2]
+
+
 def test_one_address_more_for_the_same_overview(reviewer: Client):
     assert reviewer.get("/review/queues/").status_code == 200
 
@@ -426,9 +434,22 @@ def test_an_answer_id_of_somebody_elses_answer_is_refused(
 def test_the_way_back_to_an_answered_item_offers_to_take_it_back(reviewer: Client, seat: ReviewTask):
     reviewer.post(url(seat), answer(seat))
     page = text(reviewer.get(url(seat)))
-    assert "You have answered this item" in page and "Undo last answer" in page
+    assert "You have answered this item" in page and "Undo this answer" in page
     with time_machine.travel(timezone.now() + timedelta(minutes=5)):
-        assert "Undo last answer" not in text(reviewer.get(url(seat)))
+        assert "can no longer be taken back" in text(reviewer.get(url(seat)))
+
+
+def test_an_answer_before_the_last_one_can_be_taken_back_from_its_page(
+    reviewer: Client, seat: ReviewTask, flow: FlowDefinition, world: World
+):
+    made.loop(flow)
+    first = answer(seat)
+    reviewer.post(url(seat), first)
+    reviewer.get("/review/next")
+    second = desk.held(world.reviewer).get()
+    reviewer.post(url(second), answer(second))
+    assert str(first["decision"]) in text(reviewer.get(url(seat)))
+    assert str(first["decision"]) not in text(reviewer.get(url(second)))
 
 
 # --- losing the lease ---
@@ -655,7 +676,8 @@ def test_nobody_answers_skips_or_leaves_for_another(reviewer: Client, seat: Revi
 
 def test_an_outsiders_answer_is_not_found_and_nothing_of_it_is_kept(seat: ReviewTask, world: World):
     for user in (world.reviewer3, world.admin, world.outsider):
-        assert signed_in(user).post(url(seat), answer(seat)).status_code == 404
+        for more in ({}, {"outcome": None}, {"show": "full"}):
+            assert signed_in(user).post(url(seat), answer(seat, **more)).status_code == 404
     assert not UnsentAnswer.objects.exists()
 
 

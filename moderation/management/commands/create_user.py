@@ -45,7 +45,6 @@ class Command(BaseCommand):
         if user.account_id != owner.pk:
             raise CommandError(f"{user.username} belongs to another account; a person is in exactly one.")
         user.role = options["role"]
-        user.is_staff = user.is_superuser or user.role == User.Role.ADMIN
         if options["email"] is not None:
             user.email = options["email"]
         if password is not None:

@@ -29,6 +29,19 @@ def test_what_the_engines_word_rests_on(world: World, settings: Settings, engine
     assert evidence["Air Crash"] == "not_detected"  # no engine of ours sees one
 
 
+def test_measured_comes_with_figures(world: World, settings: Settings) -> None:
+    settings.ENGINE = "default"
+    rows = {row["name"]: row for row in api_client(world.key).get(PATH).json()["labels"]}
+    assert [name for name, row in rows.items() if row["figures"]] == [
+        name for name, row in rows.items() if row["evidence"] == "measured"
+    ]
+    assert rows["Explicit Nudity"]["figures"] is None
+    figures = rows["Weapons"]["figures"]
+    assert (figures["pictures_showing"], figures["other_pictures"]) == (1000, 2560)
+    assert figures["average_precision"] == 0.842
+    assert figures["thresholds"][0] == {"confidence": 50, "precision": 0.963, "recall": 0.514, "false_alarms": 0.008}
+
+
 def test_it_may_be_kept(world: World, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     client = api_client(world.key)
     first = client.get(PATH)

@@ -5,70 +5,27 @@ import shutil
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import boto3
 import numpy as np
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.model import ListShape, StructureShape
 from django.conf import settings
-from mypy_boto3_rekognition import RekognitionClient
 from PIL import Image
 from pytest_django.live_server_helper import LiveServer
 
 from moderation import handoff
 from moderation.aws import protocol, rekognition, taxonomy_view
-from moderation.models import Account, Analysis, IssuedKey, Submission
-from reviews.models import FlowDefinition, HumanLoop, ReviewQueue, WorkTeam
+from moderation.models import Analysis, IssuedKey, Submission
+from reviews.models import HumanLoop
 from tests import media
-from tests.world import ACME, GLOBEX, World, issue
-
-FLOW = f"arn:aws:sagemaker:us-east-1:{ACME}:flow-definition/uncertain"
+from tests.moderation.aws.rekognition_world import CONFIG, FLOW, flow, named, refusal
+from tests.world import ACME, GLOBEX, issue
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def client_for(live_server: LiveServer) -> Callable[..., RekognitionClient]:
-    """Makes boto3 clients of a key, as a user would: only the endpoint is ours."""
-
-    def make(issued: IssuedKey, *, secret: str = "", token: str | None = None, **config: Any) -> RekognitionClient:
-        return boto3.client(
-            "rekognition",
-            region_name="us-east-1",
-            endpoint_url=live_server.url,
-            aws_access_key_id=issued.key.key_id,
-            aws_secret_access_key=secret or issued.key.secret,
-            aws_session_token=token,
-            config=Config(retries={"max_attempts": 0}, **config),
-        )
-
-    return make
-
-
-@pytest.fixture
-def client(client_for: Callable[..., RekognitionClient], world: World) -> RekognitionClient:
-    return client_for(world.key)
-
-
-def refusal(client: RekognitionClient, image: bytes | dict[str, Any], **members: Any) -> tuple[str, str]:
-    """Code and message of the error; every one has a request id and status 400."""
-    given = {"Bytes": image} if isinstance(image, bytes) else image
-    with pytest.raises(ClientError) as caught:
-        client.detect_moderation_labels(Image=given, **members)  # type: ignore[arg-type]
-    metadata = caught.value.response["ResponseMetadata"]
-    assert metadata["HTTPStatusCode"] == 400
-    assert metadata["RequestId"] == metadata["HTTPHeaders"]["x-amzn-requestid"]
-    return caught.value.response["Error"]["Code"], caught.value.response["Error"]["Message"]
-
-
-def named(response: Any) -> list[str]:
-    return [label["Name"] for label in response["ModerationLabels"]]
 
 
 # --- answers ----------------------------------------------------------------------------------------------------------
@@ -353,26 +310,6 @@ def test_refused_review_requests_in_rekognitions_words(error, code):
     assert told.code == code
     assert told.message.endswith("no flow")
     assert (told.members != {}) is (code == "HumanLoopQuotaExceededException")
-
-
-def flow(account: Account, below: float = 90) -> FlowDefinition:
-    """A flow definition that sends weapons below that confidence to people."""
-    parameters = {"ModerationLabelName": "Weapons", "ConfidenceLessThan": below}
-    condition = {"ConditionType": "ModerationLabelConfidenceCheck", "ConditionParameters": parameters}
-    return FlowDefinition.objects.create(
-        account=account,
-        name="uncertain",
-        conditions=json.dumps({"Conditions": [condition]}),
-        work_team=WorkTeam.objects.create(account=account, name="team"),
-        queue=ReviewQueue.objects.create(account=account, name="queue"),
-    )
-
-
-CONFIG: Any = {
-    "HumanLoopName": "loop-1",
-    "FlowDefinitionArn": FLOW,
-    "DataAttributes": {"ContentClassifiers": ["FreeOfAdultContent"]},
-}
 
 
 def test_a_loop_begins_where_the_conditions_hold_and_a_replay_makes_no_second(client, world):

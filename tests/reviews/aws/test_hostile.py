@@ -1,6 +1,8 @@
 """Whatever is sent to an operation, signed as it should be: an answer in JSON, and never a fault of ours."""
 
 import json
+from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,10 +18,13 @@ from moderation import storage
 from moderation.aws.protocol import load_model
 from moderation.models import AccessKey
 from moderation.urls import aws
+from reviews import loops
 from reviews.aws import a2i, sagemaker
+from reviews.loops import LoopInput
 from reviews.models import HumanTaskUi, Tag
 from tests.moderation.aws.clients import KEY_ID, SECRET, Sent, sign
 from tests.reviews import loop_world
+from tests.reviews.aws.cases import CASES
 from tests.reviews.aws.clients import CONDITIONS, ROLE, arn
 from tests.world import World
 
@@ -30,10 +35,10 @@ TIMES = st.sampled_from([0, -1, 1e12, 253402300799.9995, "9999-12-31T23:59:59.99
 # What gets past the first checks now and then, and what only looks as if it did.
 TEXTS = st.sampled_from(
     [
-        *("flow", "page", "crew", "by-hand", "by-hand-team", "default", "loop", "new", "", "stop", "a--b", "-"),
-        *(arn("flow-definition", "by-hand"), arn("human-task-ui", "page"), arn("workteam/private-crowd", "crew")),
+        *("flow", "page", "crew", "old", "flow-team", "default", "loop", "new", "", "stop", "a--b", "-"),
+        *(arn("flow-definition", "flow"), arn("human-task-ui", "page"), arn("workteam/private-crowd", "crew")),
         *(arn("workteam/private-crowd", "../crew"), arn("human-loop", "loop"), arn("workforce", "default")),
-        *(arn("flow-definition", "a" * 900), arn("flow-definition", "by-hand", "9" * 13), "arn:aws:sagemaker:::"),
+        *(arn("flow-definition", "a" * 900), arn("flow-definition", "old", "9" * 13), "arn:aws:sagemaker:::"),
         *(ROLE, CONDITIONS, "s3://answers/out", "s3://answers/\n", "https://answers.s3.amazonaws.com/x", "s3:///"),
         *('{"Conditions": [{"Or": []}]}', '{"a": "\\u0000"}', '{"a": 1e999}', "{}", "[" * 500 + "]" * 500),
         *(
@@ -85,8 +90,9 @@ def values(shape: Shape) -> st.SearchStrategy[Any]:
 def scene(world: World) -> None:
     """Things that a text may hit on, and the key that all this is signed with."""
     storage.make_bucket(world.acme, "answers")
-    flow = loop_world.flow(world.acme, [world.reviewer], name="by-hand", request_source="")
+    flow = loop_world.flow(world.acme, [world.reviewer], name="flow", request_source="")
     loop_world.team(world.acme, [world.lead], "crew")
+    loops.start(flow, LoopInput("loop", "0" * 64, {}))
     HumanTaskUi.objects.create(account=world.acme, name="page", content="x", content_sha256="0" * 64)
     Tag.objects.put(world.acme, flow.arn, {"a": "b"})
     AccessKey.objects.create(account=world.acme, key_id=KEY_ID, secret=SECRET, name="fuzz", token_digest="0" * 64)
@@ -108,44 +114,72 @@ def check(sent: Sent) -> None:
         assert body["__type"] == response["x-amzn-ErrorType"]
 
 
-@pytest.mark.parametrize("operation", sagemaker.OPERATIONS)
-def test_the_control_plane(operation):
-    shape = load_model("sagemaker").operation_model(operation).input_shape
-    assert shape is not None
-    headers = {"X-Amz-Target": f"SageMaker.{operation}", "Content-Type": "application/x-amz-json-1.1"}
+def signed(operation: str, members: Any) -> Sent:
+    """The members as a client would send them, whatever they are."""
+    if operation in sagemaker.OPERATIONS:
+        headers = {"X-Amz-Target": f"SageMaker.{operation}", "Content-Type": "application/x-amz-json-1.1"}
+        return sign("POST", "/", headers, json.dumps(members).encode())
+    model: Any = load_model("sagemaker-a2i-runtime").operation_model(operation)
+    method, path = model.http["method"], model.http["requestUri"]
+    fields = members if isinstance(members, dict) else {}
+    located = {name for name, member in model.input_shape.members.items() if member.serialization.get("location")}
+    texts = {name: str(fields[name]).encode("utf-8", "surrogatepass") for name in located & fields.keys()}
+    path = path.replace("{HumanLoopName}", quote(texts.get("HumanLoopName", b""), safe="") or "x")
+    if method == "GET" and texts:
+        path += f"?{urlencode(texts)}"
+    body = json.dumps(members).encode() if method == "POST" else b""
+    return sign(method, path, {"Content-Type": "application/json"}, body)
 
-    @hypothesis_settings(
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-        deadline=None,
-        max_examples=60,
-    )
+
+many = hypothesis_settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None, max_examples=40
+)
+
+
+@pytest.mark.parametrize("operation", [*sagemaker.OPERATIONS, *a2i.OPERATIONS])
+def test_requests_of_about_the_right_form(operation):
+    service = "sagemaker" if operation in sagemaker.OPERATIONS else "sagemaker-a2i-runtime"
+    shape = load_model(service).operation_model(operation).input_shape
+    assert shape is not None
+
+    @many
     @given(values(shape))
     def attack(members: Any) -> None:
-        check(sign("POST", "/", headers, json.dumps(members).encode()))
+        check(signed(operation, members))
 
     attack()
 
 
-@pytest.mark.parametrize("operation", a2i.OPERATIONS)
-def test_the_runtime(operation):
-    model = load_model("sagemaker-a2i-runtime").operation_model(operation)
-    shape = model.input_shape
-    assert shape is not None
-    located = {name for name, member in shape.members.items() if member.serialization.get("location")}
-
-    @hypothesis_settings(
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-        deadline=None,
-        max_examples=60,
-    )
-    @given(values(shape))
-    def attack(members: Any) -> None:
-        fields = members if isinstance(members, dict) else {}
-        name = quote(str(fields.get("HumanLoopName")).encode("utf-8", "surrogatepass"), safe="")
-        query = {key: str(fields[key]).encode("utf-8", "surrogatepass") for key in located & fields.keys()}
-        path = model.http["requestUri"].replace("{HumanLoopName}", name or "x")
-        target = f"{path}?{urlencode(query)}" if query and model.http["method"] == "GET" else path
-        body = b"" if model.http["method"] != "POST" else json.dumps(members).encode()
-        check(sign(model.http["method"], target, {"Content-Type": "application/json"}, body))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.operation)
+def test_one_wrong_thing_in_a_right_request(case):
+    @many
+    @given(st.sampled_from(list(places(case.members)) or [("Other",)]).flatmap(lambda at: wrong(case.members, at)))
+    def attack(change: tuple[tuple[Any, ...], Any]) -> None:
+        members = deepcopy(case.members)
+        put(members, *change)
+        check(signed(case.operation, members))
 
     attack()
+
+
+def wrong(members: Any, place: tuple[Any, ...]) -> st.SearchStrategy[tuple[tuple[Any, ...], Any]]:
+    """The place, and what to put there: mostly of the type that stands there."""
+    for key in place:
+        members = members[key] if key != "Other" else None
+    alike = TEXTS if isinstance(members, str) else NUMBERS if isinstance(members, int) else ANYTHING
+    return st.tuples(st.just(place), alike | alike | ANYTHING)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The ways to everything inside a request."""
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inner:
+        yield (*path, key)
+        yield from places(item, (*path, key))
+
+
+def put(members: Any, place: tuple[Any, ...], value: Any) -> None:
+    """Set what is at that place."""
+    for key in place[:-1]:
+        members = members[key]
+    members[place[-1]] = value
