@@ -252,6 +252,24 @@ def _newest(submission: Submission) -> Analysis | None:
     return next(iter(submission.analyses.all()), None)
 
 
+class ThresholdFigures(serializers.Serializer[Any]):
+    """What happens to held-back pictures when a label is taken from a confidence on."""
+
+    confidence = serializers.IntegerField(min_value=0, max_value=100)
+    precision = serializers.FloatField(min_value=0, max_value=1)
+    recall = serializers.FloatField(min_value=0, max_value=1)
+    false_alarms = serializers.FloatField(min_value=0, max_value=1, help_text="Among the other pictures.")
+
+
+class LabelFigures(serializers.Serializer[Any]):
+    """How well a label was found on held-back pictures; precision depends on how many of them show it."""
+
+    pictures_showing = serializers.IntegerField(min_value=0)
+    other_pictures = serializers.IntegerField(min_value=0)
+    average_precision = serializers.FloatField(min_value=0, max_value=1)
+    thresholds = ThresholdFigures(many=True)
+
+
 class TaxonomyLabel(serializers.Serializer[Any]):
     """A label that the taxonomy knows, and what the engine's word on it rests on."""
 
@@ -260,6 +278,7 @@ class TaxonomyLabel(serializers.Serializer[Any]):
     level = serializers.IntegerField(min_value=1, max_value=3)
     description = serializers.CharField()
     evidence = serializers.ChoiceField(choices=[each.value for each in Evidence])
+    figures = LabelFigures(allow_null=True, help_text="Of measured labels alone.")
 
 
 class TaxonomyContentType(serializers.Serializer[Any]):
@@ -272,7 +291,7 @@ class TaxonomyContentType(serializers.Serializer[Any]):
 class Labels(serializers.Serializer[Any]):
     """The taxonomy as the engine in use knows it.
 
-    measured: its precision and recall were measured, docs/models.md has the figures; indirect: some output speaks of
+    measured: its precision and recall were measured, its figures say how; indirect: some output speaks of
     it; not_detected: the engine never names it.
     """
 

@@ -205,6 +205,7 @@ def _valid(serializer: SerializerT) -> SerializerT:
 def _taxonomy(engine: str) -> tuple[dict[str, Any], str]:
     """The body of the label list, and its ETag."""
     evidence = registry.EVIDENCE.get(engine, {})
+    figures = registry.FIGURES.get(engine, {})
     shown = Labels(
         {
             "taxonomy_version": taxonomy.VERSION,
@@ -216,6 +217,7 @@ def _taxonomy(engine: str) -> tuple[dict[str, Any], str]:
                     "level": label.level,
                     "description": label.description,
                     "evidence": evidence.get(label.name, Evidence.NOT_DETECTED).value,
+                    "figures": figures.get(label.name),
                 }
                 for label in taxonomy.LABELS.values()
             ],

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moderation import taxonomy
-from moderation.inference.types import Evidence, Findings, LabelScore
+from moderation.inference.types import AtThreshold, Evidence, Figures, Findings, LabelScore
 
 CALIBRATION = "2026-11-20"
 
@@ -89,7 +89,15 @@ CALIBRATIONS: Mapping[str, Calibration] = {
     "Alcoholic Beverages": Calibration(slope=1.15, neutral=0.0440),
 }
 
-_MEASURED = frozenset({"Weapons", "Alcoholic Beverages"})
+# On held-back groups, as `benchmarks/fit_fusion.py` prints them and docs/models.md explains them.
+_FIGURES: Mapping[str, Figures] = {
+    "Weapons": Figures(
+        1000, 2560, 0.842, (AtThreshold(50, 0.963, 0.514, 0.008), AtThreshold(80, 0.998, 0.404, 0.0004))
+    ),
+    "Alcoholic Beverages": Figures(
+        363, 3197, 0.664, (AtThreshold(50, 0.909, 0.496, 0.006), AtThreshold(80, 0.981, 0.284, 0.0006))
+    ),
+}
 
 
 def raw(imagenet: NDArray[np.float32], safety: NDArray[np.float32], nsfw: NDArray[np.float32]) -> Raw:
@@ -132,11 +140,21 @@ def _evidence() -> Mapping[str, Evidence]:
     """For every label and content type. A label above several is only measured when all of those are."""
     table = dict.fromkeys((*taxonomy.LABELS, *taxonomy.CONTENT_TYPES), Evidence.NOT_DETECTED)
     for name in CALIBRATIONS:
-        table[name] = Evidence.MEASURED if name in _MEASURED else Evidence.INDIRECT
+        table[name] = Evidence.MEASURED if name in _FIGURES else Evidence.INDIRECT
     for name in CALIBRATIONS:
         for above in taxonomy.ancestors(name):
             below = [each for each in CALIBRATIONS if above in taxonomy.ancestors(each)]
-            table[above.name] = Evidence.MEASURED if _MEASURED.issuperset(below) else Evidence.INDIRECT
+            table[above.name] = Evidence.MEASURED if _FIGURES.keys() >= set(below) else Evidence.INDIRECT
+    return MappingProxyType(table)
+
+
+def _figures() -> Mapping[str, Figures]:
+    """For every measured label. A label above one other is named exactly when that one is, and as well."""
+    table = dict(_FIGURES)
+    for name, evidence in EVIDENCE.items():
+        below = [each for each in _FIGURES if name in {above.name for above in taxonomy.ancestors(each)}]
+        if evidence == Evidence.MEASURED and len(below) == 1:
+            table[name] = _FIGURES[below[0]]
     return MappingProxyType(table)
 
 
@@ -147,3 +165,4 @@ def _log_odds(score: float) -> float:
 
 
 EVIDENCE = _evidence()
+FIGURES = _figures()

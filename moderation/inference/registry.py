@@ -7,7 +7,7 @@ from pathlib import Path
 
 from moderation.inference import fusion
 from moderation.inference.fake import FakeEngine
-from moderation.inference.types import Engine, EngineError, Evidence
+from moderation.inference.types import Engine, EngineError, Evidence, Figures
 
 
 def _default(weights_dir: Path) -> Engine:
@@ -28,6 +28,7 @@ EVIDENCE: dict[str, Mapping[str, Evidence]] = {
     "default": fusion.EVIDENCE,
     "fake": FakeEngine.evidence,
 }
+FIGURES: dict[str, Mapping[str, Figures]] = {"default": fusion.FIGURES}
 
 _loaded: dict[tuple[str, Path], Engine] = {}
 _lock = threading.Lock()

@@ -80,6 +80,26 @@ class Evidence(StrEnum):
     NOT_DETECTED = "not_detected"
 
 
+@dataclass(frozen=True, slots=True)
+class AtThreshold:
+    """What becomes of held-back pictures when a label is taken from `confidence` (0 to 100) on; the rest are shares."""
+
+    confidence: int
+    precision: float
+    recall: float
+    false_alarms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How well a measured label was found, on how many pictures that show it and how many others."""
+
+    pictures_showing: int
+    other_pictures: int
+    average_precision: float
+    thresholds: tuple[AtThreshold, ...]
+
+
 class EngineError(Exception):
     """An engine could not be loaded or could not answer. `code` is stable; `message` may be shown to an operator."""
 

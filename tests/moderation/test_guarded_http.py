@@ -53,6 +53,12 @@ def _talk(talk: Conversation, stream: socket.socket) -> None:
 def answer_with(data: bytes, heard: list[bytes] | None = None) -> Conversation:
     def talk(stream: socket.socket) -> None:
         said = stream.recv(65536)
+        # Head and body may come apart, and closing with unread bytes would throw the answer away.
+        while said and not said.endswith(b"{}"):
+            more = stream.recv(65536)
+            if not more:
+                break
+            said += more
         if heard is not None:
             heard.append(said)
         stream.sendall(data)

@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
@@ -245,3 +246,16 @@ def test_nothing_is_named_without_evidence():
     assert detected == SUPPORTED
     measured = [name for name, evidence in fusion.EVIDENCE.items() if evidence == Evidence.MEASURED]
     assert measured == ["Weapons", "Alcohol", "Alcoholic Beverages"]
+
+
+def test_the_figures_are_those_of_the_model_card():
+    card = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    weapons, bottles = fusion.FIGURES["Weapons"], fusion.FIGURES["Alcoholic Beverages"]
+    assert list(fusion.FIGURES) == ["Weapons", "Alcoholic Beverages", "Alcohol"]
+    assert fusion.FIGURES["Alcohol"] == bottles  # which rests on bottles alone
+    rows = [f"| average precision | {weapons.average_precision:.3f} | {bottles.average_precision:.3f} |"]
+    for one, other in zip(weapons.thresholds, bottles.thresholds, strict=True):
+        pairs = [f"{each.precision:.3f}, {each.recall:.3f}" for each in (one, other)]
+        rows.append(f"| at {one.confidence}: precision, recall | {' | '.join(pairs)} |")
+    for row in rows:
+        assert row.replace(" 0.", " .") in card

@@ -228,7 +228,7 @@ def test_the_command_writes_to_standard_output_a_file_and_a_bucket(world: World,
     [
         ({"account": "333333333333"}, "no account 333333333333"),
         ({"output": "s3://nowhere/x"}, "nowhere"),
-        ({"output": "/no/such/folder/x"}, "No such file"),
+        ({"output": "/no/such/folder/x"}, "No such file or directory: /no/such/folder/x$"),
     ],
 )
 def test_the_command_names_what_is_wrong(world: World, options: dict[str, str], words: str):

@@ -133,6 +133,17 @@ def test_a_picture_is_sent_to_people_by_it(ready, clients, world):
     assert answer["HumanLoopActivationOutput"]["HumanLoopArn"] == arn("human-loop", "first")
 
 
+def test_what_is_described_can_be_made_elsewhere(ready, clients, world):
+    ready.create_flow_definition(**FULL)
+    storage.make_bucket(world.globex, "answers")
+    theirs = clients.sagemaker(world.outsider_key)
+    ours = ready.describe_flow_definition(FlowDefinitionName="doubtful-0")
+    request = {member: ours[member] for member in FULL}
+    request["HumanLoopConfig"] |= {"WorkteamArn": make_team(theirs), "HumanTaskUiArn": make_ui(theirs)}
+    theirs.create_flow_definition(**request)
+    assert theirs.describe_flow_definition(FlowDefinitionName="doubtful-0")["HumanLoopConfig"]["TaskCount"] == 3
+
+
 @pytest.mark.parametrize("region", ["eu-west-1", "cn-north-1"])
 def test_the_region_is_the_signatures(clients, world, sagemaker, region):
     elsewhere = clients.sagemaker(world.key, region)
