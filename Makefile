@@ -41,7 +41,7 @@ lint: install-dev
 	$(BIN)/python -W "ignore:Got an error checking a consistent" manage.py makemigrations --check --dry-run
 
 screenshots: install-dev
-	@exec $(BIN)/python -m pytest tests/browser/screenshots.py -q -p no:randomly
+	@exec $(BIN)/python -m pytest tests/browser/screenshots.py tests/browser/review_screenshots.py -q -p no:randomly
 
 format: install-dev
 	$(BIN)/ruff check --fix .

@@ -51,8 +51,9 @@ def main(pictures: list[Path]) -> None:
 
 def make_flow(name: str) -> str:
     """A task UI, a team, and a flow definition of that name; its ARN."""
-    template = {"Content": "<crowd-form>{{ task.input.aiServiceRequest.image.s3Object.name }}</crowd-form>"}
-    ui = sagemaker.create_human_task_ui(HumanTaskUiName=name, UiTemplate=template)["HumanTaskUiArn"]
+    ui = sagemaker.create_human_task_ui(
+        HumanTaskUiName=name, UiTemplate={"Content": "<crowd-form>{{ task.input }}</crowd-form>"}
+    )["HumanTaskUiArn"]
     team = sagemaker.create_workteam(
         WorkteamName=name,
         MemberDefinitions=[{"OidcMemberDefinition": {"Groups": TEAM}}],

@@ -5,6 +5,7 @@ from typing import Any
 
 import django_stubs_ext
 import environ
+from botocore.config import Config
 from csp.constants import NONE, SELF
 
 from moderation import env
@@ -173,6 +174,8 @@ _S3 = {
     "default_acl": None,
     "file_overwrite": True,
     "querystring_auth": True,
+    # Without bounds a store that hangs would hold a web thread for minutes.
+    "client_config": Config(connect_timeout=5, read_timeout=15, retries={"total_max_attempts": 2, "mode": "standard"}),
 }
 STORAGES: dict[str, dict[str, Any]] = {
     "default": (

@@ -146,7 +146,7 @@ def _by_request(
         if not route.fired:
             return _without_conditions(route, wanted and flow in flows)
         what = replace(route, by_policy=takes_policy).loop_input(request.human_loop_name, request)
-        loop, began = loops.start(flow, what)
+        loop, began = loops.start(flow, what, bounded=True)
         if began:
             return _activation(loop), True, takes_policy
     settlement.join(loop.pk, replayed(loop, analysis, takes_policy))

@@ -67,14 +67,17 @@ def check_quota(account: Account) -> None:
         raise LoopQuotaExceeded(f"The account has {limit} open human loops, which is its limit.")
 
 
-def start(flow: FlowDefinition, what: LoopInput) -> tuple[HumanLoop, bool]:
+def start(flow: FlowDefinition, what: LoopInput, *, bounded: bool = False) -> tuple[HumanLoop, bool]:
     """Begin a loop; the one that is there, and False, where the same input began it under this name before.
 
-    Raises LoopNameTaken when a loop of that name, running or finished and not deleted, is about another input.
+    Raises LoopNameTaken when a loop of that name, running or finished and not deleted, is about another input, and with
+    `bounded` LoopQuotaExceeded: those who ask side by side take turns, so that the bound holds.
     """
     if (existing := HumanLoop.objects.named(flow.account, flow.region, what.name)) is None:
         try:
             with transaction.atomic():
+                if bounded and settings.MAX_OPEN_LOOPS:
+                    _take_turn(flow, what.name)
                 return _begin(flow, what), True
         except IntegrityError:
             # Two callers with one name ran side by side, and the other was first.
@@ -84,6 +87,13 @@ def start(flow: FlowDefinition, what: LoopInput) -> tuple[HumanLoop, bool]:
     if existing.input_digest != what.digest:
         raise LoopNameTaken(f"A human loop {what.name} exists with another input.")
     return existing, False
+
+
+def _take_turn(flow: FlowDefinition, name: str) -> None:
+    """Count the open loops while nobody else of the account begins one; the same name once more is none."""
+    Account.objects.select_for_update(no_key=True).get(pk=flow.account_id)
+    if HumanLoop.objects.named(flow.account, flow.region, name) is None:
+        check_quota(flow.account)
 
 
 def stop(loop_id: int) -> HumanLoop:

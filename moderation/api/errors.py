@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
@@ -157,8 +158,8 @@ def _of_django(exc: Exception) -> Problem | None:
         return Problem(400, "cut_short", "The request ended before all of it had come.")
     if isinstance(exc, SuspiciousOperation):
         return Problem(400, "bad_request", "The request cannot be read.")
-    if isinstance(exc, OperationalError | InterfaceError):
-        logger.error("the database did not answer", exc_info=exc)
+    if isinstance(exc, OperationalError | InterfaceError | BotoCoreError | ClientError | OSError):
+        logger.error("the database or the storage did not answer", exc_info=exc)
         return Problem(503, "unavailable", "The service cannot answer now; try again.", (), {"Retry-After": "5"})
     return None
 

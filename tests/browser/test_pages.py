@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import CDPSession, expect
 from pytest_django import Settings
 
@@ -82,6 +83,18 @@ def test_pages_of_operators(
     visitor = visit(world.admin, width=width, color_scheme=color_scheme)
     for path in OPERATORS:
         visitor.open(path)
+
+
+def test_headings_of_choosers_and_long_numbers_can_be_read_in_the_admin(
+    visit: Visit, world: World, color_scheme: str
+) -> None:
+    User.objects.filter(pk=world.admin.pk).update(is_staff=True)
+    page = visit(world.admin, color_scheme=color_scheme).open("/admin/reviews/flowdefinition/add/")
+    contrast = Axe().run(page, context=".selector-chosen-title", options={"runOnly": ["color-contrast"]})
+    assert contrast.violations_count == 0, contrast.generate_report()
+    seconds = page.locator("#id_task_availability_lifetime_seconds")
+    assert seconds.input_value() == "864000"
+    assert seconds.evaluate("field => field.scrollWidth <= field.clientWidth"), "a digit is cut off"
 
 
 def test_pages_of_those_who_may_not(visit: Visit, world: World, width: int, color_scheme: str) -> None:

@@ -41,7 +41,7 @@ class Command(BaseCommand):
         except storage.StorageError as error:
             raise CommandError(f"--output: {error}") from None
         except OSError as error:
-            raise CommandError(f"--output: {error.strerror}: {error.filename}") from None
+            raise CommandError(f"--output: {error.strerror}: {options['output'] or 'standard output'}") from None
         if options["output"]:
             self.stderr.write(f"{count} lines written to {options['output']}.")
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import OperationalError
 from django.http import Http404, UnreadablePostError
@@ -134,6 +135,9 @@ def test_every_media_error_is_known() -> None:
         (UnreadablePostError("secret"), 400, "cut_short"),
         (SuspiciousOperation("secret"), 400, "bad_request"),
         (OperationalError("password secret"), 503, "unavailable"),
+        (EndpointConnectionError(endpoint_url="http://secret"), 503, "unavailable"),
+        (ClientError({"Error": {"Code": "AccessDenied", "Message": "secret"}}, "PutObject"), 503, "unavailable"),
+        (OSError(28, "No space left on secret"), 503, "unavailable"),
         (exceptions.ParseError("Malformed."), 400, "parse_error"),
         (exceptions.Throttled(wait=2.5), 429, "throttled"),
         (KeyError("secret"), 500, "internal"),

@@ -66,6 +66,7 @@ class WebServer:
 
     url: str
     log: Path
+    pid: int
 
     @property
     def host(self) -> str:
@@ -80,14 +81,14 @@ def web_server(folder: Path, workers: int, **environment: str) -> Iterator[WebSe
     database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{settings.DATABASES['default']['NAME']}")
     options = ["--interface", "wsgi", "--workers", str(workers), "--blocking-threads", "16", "--no-ws"]
     command = [sys.executable, "-W", "ignore", "-m", "granian", *options, "--port", str(port), "--log-level", "error"]
-    server = WebServer(f"http://127.0.0.1:{port}", folder / "web.log")
-    with server.log.open("wb") as log:
+    with (folder / "web.log").open("wb") as log:
         process = subprocess.Popen(
             [*command, "moderation.wsgi:application"],
             env={**os.environ, "DATABASE_URL": database.geturl(), "ALLOWED_HOSTS": "127.0.0.1", **environment},
             stdout=log,
             stderr=log,
         )
+    server = WebServer(f"http://127.0.0.1:{port}", folder / "web.log", process.pid)
     try:
         _wait_for(server, process)
         yield server

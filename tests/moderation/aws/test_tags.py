@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from django.conf import settings
 from mypy_boto3_rekognition import RekognitionClient
 
 from moderation.aws.errors import COMMON_CODES
@@ -90,10 +89,3 @@ def test_who_may(client_for: ClientFor, world: World, operation: str) -> None:
     }
     auditor = "ResourceNotFoundException" if operation == "ListTagsForResource" else "AccessDeniedException"
     assert told == {"admin": "ResourceNotFoundException", "auditor": auditor, "reviewer": "AccessDeniedException"}
-
-
-def test_the_documentation_says_so() -> None:
-    text = (settings.BASE_DIR / "docs" / "aws.md").read_text()
-    [row] = [line for line in text.splitlines() if line.startswith("| rekognition | TagResource")]
-    assert all(operation in row for operation in CALLS)
-    assert "ResourceNotFoundException" in row

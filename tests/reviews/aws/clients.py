@@ -37,15 +37,18 @@ class Clients:
 
     def sagemaker(self, issued: IssuedKey, region: str = "us-east-1", **config: Any) -> SageMakerClient:
         """A client of the control plane."""
-        return self._client("sagemaker", issued, region, config)
+        client: SageMakerClient = self._client("sagemaker", issued, region, config)
+        return client
 
     def a2i(self, issued: IssuedKey, region: str = "us-east-1", **config: Any) -> AugmentedAIRuntimeClient:
         """A client of the runtime."""
-        return self._client("sagemaker-a2i-runtime", issued, region, config)
+        client: AugmentedAIRuntimeClient = self._client("sagemaker-a2i-runtime", issued, region, config)
+        return client
 
     def rekognition(self, issued: IssuedKey, region: str = "us-east-1", **config: Any) -> RekognitionClient:
         """A client of Rekognition."""
-        return self._client("rekognition", issued, region, config)
+        client: RekognitionClient = self._client("rekognition", issued, region, config)
+        return client
 
     def cli(self, issued: IssuedKey, home: Path, *arguments: str) -> Any:
         """What the AWS CLI prints."""
@@ -109,7 +112,7 @@ def arn(kind: str, name: str, account: str = ACME, region: str = "us-east-1") ->
 
 def make_ui(sagemaker: SageMakerClient, name: str = "page", **more: Any) -> str:
     """A task template; its ARN."""
-    content = {"Content": "<crowd-form>{{ task.input.text }}</crowd-form>"}
+    content: Any = {"Content": "<crowd-form>{{ task.input.text }}</crowd-form>"}
     return sagemaker.create_human_task_ui(HumanTaskUiName=name, UiTemplate=content, **more)["HumanTaskUiArn"]
 
 
