@@ -63,6 +63,8 @@ def consider(analysis: Analysis, outcome: Outcome, request: ReviewRequest | None
         return Review(opened=_by_policy(analysis, flows, wanted))
     flow = _requested_flow(analysis.submission.account, request)
     activation, opened, served = _by_request(analysis, flow, request, wanted, flows)
+    if activation.human_loop_arn and not opened and wanted and not served:
+        served = _join_policys_loop(analysis, flow, request)
     others = [each for each in flows if each != flow]
     also = _by_policy(analysis, others, wanted and not served)
     return Review(opened or also, activation)
@@ -151,6 +153,19 @@ def _by_request(
             return _activation(loop), True, takes_policy
     settlement.join(loop.pk, replayed(loop, analysis, takes_policy))
     return _activation(loop), False, takes_policy
+
+
+def _join_policys_loop(analysis: Analysis, flow: FlowDefinition, request: ReviewRequest) -> bool:
+    """An input that was sent again also shares the loop that its policy opened the first time; whether there is one."""
+    again = HumanLoop.objects.named(flow.account, flow.region, request.human_loop_name)
+    if again is None or again.submission is None:
+        return False
+    policys = _loops_of(again.submission).filter(routing__reasons__contains=[Routing.Reason.POLICY.value])
+    loop = policys.exclude(pk=again.pk).select_related("routing").first()
+    if loop is None:
+        return False
+    settlement.join(loop.pk, replayed(loop, analysis, by_policy=True))
+    return True
 
 
 def _without_conditions(route: Route, by_policy: bool) -> tuple[Activation, bool, bool]:

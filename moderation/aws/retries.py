@@ -53,10 +53,10 @@ def begun_before(caller: Caller) -> Analysis | None:
     return finished(analysis)
 
 
-def finished(analysis: Analysis) -> Analysis:
+def finished(analysis: Analysis, patience: float = PATIENCE_SECONDS) -> Analysis:
     """The analysis once whoever has it is done; ThrottlingException (500) when that takes too long or goes wrong."""
     running = (Analysis.Status.QUEUED, Analysis.Status.RUNNING)
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + patience
     while analysis.status in running and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
         analysis.refresh_from_db()

@@ -385,6 +385,18 @@ def test_a_replay_in_review_is_decided_with_the_first(world: World, policy: Poli
     assert described and described["outcome"] == "reject"
 
 
+def test_a_replay_beside_the_policys_own_flow_shares_both_loops(world: World, policy: Policy):
+    made.flow(world.acme, (world.reviewer,), name="policys", policies=[policy])
+    asked = made.flow(world.acme, (world.reviewer2,), name="asked", conditions=UNSURE)
+    again(world, asked, REVIEW)
+    assert HumanLoop.objects.count() == 2, "one in the policy's flow, one as requested"
+    third, review = again(world, asked, REVIEW)
+    assert review.activation and review.activation.human_loop_arn
+    assert not review.opened
+    assert HumanLoop.objects.count() == 2
+    assert set(third.routings.values_list("joined_loop__flow__name", flat=True)) == {"policys", "asked"}
+
+
 def test_a_replay_of_a_stopped_loop_gets_its_arn_and_a_lead_where_somebody_waits(world: World, policy: Policy):
     flow = made.flow(world.acme, (world.lead,), policies=[policy], conditions=UNSURE)
     _, first = again(world, flow)
