@@ -1,7 +1,6 @@
 """What reviewers send: answers and skips, translated and not judged: `decisions` knows what an answer may be."""
 
 import json
-import math
 from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
@@ -36,9 +35,9 @@ class _AnswerForm(SeatForm):
     seconds = forms.FloatField(required=False, widget=forms.HiddenInput)
 
     def _seconds(self) -> float:
-        """The time that the page counted; without it, or with nonsense in it, 0."""
+        """The time that the page counted; 0 without it."""
         seconds: float | None = self.cleaned_data.get("seconds")
-        return seconds if seconds is not None and math.isfinite(seconds) and seconds > 0 else 0.0
+        return max(seconds or 0.0, 0.0)
 
 
 class LabelsForm(_AnswerForm):

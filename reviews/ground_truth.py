@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from math import prod
 
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from moderation import storage, taxonomy
 from moderation.models import Account, Submission
@@ -73,16 +73,17 @@ def versions(loop: HumanLoop) -> dict[str, object]:
 def export(account: Account, fmt: str) -> Iterator[str]:
     """The newest truth of every submission as JSON lines, the oldest first, each ending in a newline.
 
-    `manifest`: lines of an adapter-training manifest.  Left out are pictures that are no longer kept, and truths that
-    a list of labels cannot tell: it would call the picture free of a label that people were split on, or that they
-    rejected it for without naming one.  `jsonl`: everything.
+    `manifest`: lines of an adapter-training manifest, one for each picture.  Left out are pictures that are no longer
+    kept, and truths that a list of labels cannot tell: it would call the picture free of a label that people were split
+    on, or that they rejected it for without naming one.  `jsonl`: everything.
 
     Rows come through a cursor of the database, never all at once.  ValueError for another format.
     """
     if fmt not in FORMATS:
         raise ValueError(f"the format must be one of {', '.join(FORMATS)}, not {fmt!r}")
     line = _manifest_line if fmt == MANIFEST else _full_line
-    for truth in newest(account).iterator(chunk_size=_CHUNK):
+    truths = one_per_picture(newest(account)) if fmt == MANIFEST else newest(account)
+    for truth in truths.iterator(chunk_size=_CHUNK):
         if (content := line(truth)) is not None:
             yield json.dumps(content, ensure_ascii=False, separators=(",", ":")) + "\n"
 
@@ -95,6 +96,17 @@ def newest(account: Account) -> QuerySet[GroundTruth]:
         .prefetch_related("decisions__reviewer")
         .order_by("pk")
     )
+
+
+def one_per_picture(truths: QuerySet[GroundTruth]) -> QuerySet[GroundTruth]:
+    """Of truths about the same picture, sent more than once, the last: a training set must not contradict itself."""
+    later = GroundTruth.objects.filter(
+        account=OuterRef("account"),
+        submission__media_digest=OuterRef("submission__media_digest"),
+        superseded_by=None,
+        pk__gt=OuterRef("pk"),
+    )
+    return truths.exclude(Exists(later))
 
 
 def source_ref(submission: Submission) -> str | None:

@@ -1,13 +1,13 @@
 """Who changed what in these pages."""
 
 from django.contrib import admin
-from django.contrib.admin.models import LogEntry
 
 from moderation.admin.scoping import ReadOnly
+from moderation.models import AuditEntry
 
 
-@admin.register(LogEntry)
-class LogEntryAdmin(ReadOnly[LogEntry]):
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnly[AuditEntry]):
     """The record; each entry belongs to the account of whoever acted."""
 
     account_path = "user__account"
@@ -19,11 +19,11 @@ class LogEntryAdmin(ReadOnly[LogEntry]):
     fields = ("action_time", "user", "content_type", "object_id", "object_repr", "action", "message")
 
     @admin.display(description="action")
-    def action(self, entry: LogEntry) -> str:
+    def action(self, entry: AuditEntry) -> str:
         """Added, changed or deleted."""
         return entry.get_action_flag_display()
 
     @admin.display(description="what")
-    def message(self, entry: LogEntry) -> str:
+    def message(self, entry: AuditEntry) -> str:
         """The change in words."""
         return entry.get_change_message()

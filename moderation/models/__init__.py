@@ -2,6 +2,7 @@
 
 from moderation.models.access import AccessKey, Account, IssuedKey, User
 from moderation.models.analysis import Analysis, ContentType, Detection
+from moderation.models.audit import AuditEntry
 from moderation.models.bucket import Bucket
 from moderation.models.outbox import EVENTS, DeliveryAttempt, OutboxMessage, WebhookEndpoint
 from moderation.models.policy import Policy, PolicyVersion
@@ -12,6 +13,7 @@ __all__ = [
     "AccessKey",
     "Account",
     "Analysis",
+    "AuditEntry",
     "Blob",
     "Bucket",
     "ContentType",

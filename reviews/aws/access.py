@@ -1,10 +1,12 @@
-"""Who may use the control plane and the runtime: what a key's policy says, and no more than its person's role does."""
+"""Who may use the control plane and the runtime: what a key's policy says, and no more than its person's role does.
+
+Reviewers may nothing here: they must not learn by which conditions an item came to them.
+"""
 
 from moderation.aws.protocol import Caller
 from moderation.models import User
 from moderation.permissions import READS, UPLOADS
 
-# Those who see the admin's rows or the loops' results may read; reviewers must not learn why an item came to them.
 MANAGES = (User.Role.ADMIN, User.Role.LEAD)
 
 

@@ -29,7 +29,7 @@ def add_tags(caller: Caller, request: "AddTagsInputTypeDef") -> Mapping[str, obj
     access.manage(caller, "AddTags", arn)
     tags = checked(request["Tags"])
     with transaction.atomic():
-        _check_exists(caller, arn)
+        _check_exists(caller, arn, lock=True)
         hang(caller, arn, tags)
     return {"Tags": _tags(arn)}
 
@@ -79,13 +79,16 @@ def _tags(arn: str) -> list[dict[str, str]]:
     return [{"Key": tag.key, "Value": tag.value} for tag in Tag.objects.of(arn)]
 
 
-def _check_exists(caller: Caller, arn: str) -> None:
-    """ValidationException for what is not the caller's: the model gives these operations no error of their own."""
+def _check_exists(caller: Caller, arn: str, *, lock: bool = False) -> None:
+    """ValidationException for what is not the caller's: the model gives these operations no error of their own.
+
+    With `lock` it is not deleted before the transaction ends.
+    """
     exists = (
         arn == workforce.arn_of(caller)
-        or resources.by_arn(caller, FlowDefinition, arn)
-        or resources.by_arn(caller, HumanTaskUi, arn)
-        or resources.by_arn(caller, WorkTeam, arn)
+        or resources.by_arn(caller, FlowDefinition, arn, lock=lock)
+        or resources.by_arn(caller, HumanTaskUi, arn, lock=lock)
+        or resources.by_arn(caller, WorkTeam, arn, lock=lock)
     )
     if not exists:
         raise invalid(f"The resource {arn} does not exist, or cannot have tags.")

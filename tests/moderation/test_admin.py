@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.models import CHANGE
 from django.db import connection
 from django.db.models import Model
 from django.test import Client
@@ -19,6 +19,7 @@ from moderation.models import (
     AccessKey,
     Account,
     Analysis,
+    AuditEntry,
     Bucket,
     DeliveryAttempt,
     OutboxMessage,
@@ -73,7 +74,7 @@ def rows(world: World) -> list[Model]:
     message = OutboxMessage.objects.get(account=world.acme)
     DeliveryAttempt.objects.create(message=message, status_code=500, error="acme-secret-answer")
     bucket = Bucket.objects.create(account=world.acme, name="acme-secret-bucket", secret_access_key="acme-s3-secret")
-    entry = LogEntry.objects.log_actions(world.admin.pk, [policy], CHANGE, "acme-secret-change", single_object=True)
+    entry = AuditEntry.objects.log_actions(world.admin.pk, [policy], CHANGE, "acme-secret-change", single_object=True)
     analysis, verdict = submission.latest_analysis(), submission.latest_verdict()
     assert analysis and verdict
     found = [policy, webhook, submission, message, bucket, entry, analysis, verdict, world.acme, world.uploader]
@@ -243,7 +244,7 @@ def test_nobody_locks_themselves_out(acme: Client, world: World) -> None:
 
 def test_records_are_never_added_changed_or_deleted(root: Client, rows: list[Model]) -> None:
     for row in rows:
-        if not isinstance(row, Submission | Analysis | Verdict | OutboxMessage | LogEntry):
+        if not isinstance(row, Submission | Analysis | Verdict | OutboxMessage | AuditEntry):
             continue
         assert root.get(url(type(row), "add")).status_code == 403
         assert root.post(url(row), {"status": "approved", "outcome": "approve"}).status_code == 403

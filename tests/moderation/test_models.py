@@ -6,6 +6,7 @@ from typing import Any
 
 import pgtrigger
 import pytest
+from django.contrib.admin.models import CHANGE
 from django.db import IntegrityError, ProgrammingError, connection, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
@@ -15,6 +16,7 @@ from moderation.models import (
     AccessKey,
     Account,
     Analysis,
+    AuditEntry,
     Blob,
     DeliveryAttempt,
     OutboxMessage,
@@ -53,7 +55,12 @@ def message(world: World, **more: Any) -> OutboxMessage:
     )
 
 
-ROWS = {verdict: "outcome", policy_version: "note", delivery_attempt: "error"}
+def audit_entry(world: World) -> Any:
+    changed = [world.acme]
+    return AuditEntry.objects.log_actions(world.admin.pk, changed, CHANGE, "renamed", single_object=True)
+
+
+ROWS = {verdict: "outcome", policy_version: "note", delivery_attempt: "error", audit_entry: "object_repr"}
 
 
 @pytest.mark.parametrize(("make", "column"), ROWS.items(), ids=lambda value: getattr(value, "__name__", ""))

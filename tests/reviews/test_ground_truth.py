@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from moderation import storage
-from moderation.models import Policy, User
+from moderation.models import Policy, Submission, User
 from reviews import decisions, ground_truth, queue, settlement
 from reviews.decisions import Answer
 from reviews.models import FlowDefinition, GroundTruth, HumanLoop
@@ -135,6 +135,17 @@ def test_the_manifest_leaves_out_what_a_list_of_labels_cannot_tell(world: World,
     gone.submission.forget_picture()
     assert lines(world, "manifest") == []
     assert len(lines(world, "jsonl")) == 3
+
+
+def test_the_manifest_names_a_picture_once_with_the_last_word(world: World, flow: FlowDefinition):
+    first = settled(flow, (world.reviewer, made.reject("Weapons")))
+    second = settled(flow, (world.reviewer, made.approve()))
+    Submission.objects.filter(pk=second.submission_id).update(
+        media_digest=first.submission.media_digest, blob=first.submission.blob
+    )
+    [line] = lines(world, "manifest")
+    assert line["content-moderation-groundtruth"] == {"ModerationLabels": []}
+    assert len(lines(world, "jsonl")) == 2
 
 
 def test_json_lines_tell_everything(world: World):

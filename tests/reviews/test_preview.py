@@ -41,6 +41,11 @@ def test_a_check_within_a_draw_counts_by_the_draw():
     assert (result.by_check, result.by_sampling) == (0, 1.0)
 
 
+def test_a_draw_that_takes_everything_is_still_a_draw():
+    result = forecast(parse({"Conditions": [sampling(100)]}), SEEN)
+    assert (result.by_check, result.by_sampling, result.sent) == (0, 10.0, 10)
+
+
 def test_nothing_analysed_is_no_division_by_zero():
     assert forecast(None, []).share == 0.0
 
