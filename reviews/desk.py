@@ -84,6 +84,11 @@ def held(user: User) -> ReviewTaskQuerySet:
     )
 
 
+def seconds_until(ends: datetime) -> int:
+    """How long a lease still holds, by the server's clock: pages must not trust the time of day on other machines."""
+    return max(int((ends - timezone.now()).total_seconds()), 0)
+
+
 def near(user: User) -> ReviewTaskQuerySet:
     """The seats a person may send an answer for, in time or too late: their own, and those of their teams' flows."""
     ours = Q(reviewer=user) | Q(loop__flow__in=FlowDefinition.objects.worked_by(user))

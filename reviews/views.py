@@ -19,6 +19,9 @@ from reviews.media import media_url
 from reviews.models import ReviewQueue, ReviewTask
 from reviews.queue import LeaseLost
 
+# In the session: the queue that somebody started, for the items after the first.
+CHOSEN_QUEUE = "review_queue"
+
 # The first picture of a page is always the veiled one; these are shown when asked for.
 REVEALED = {variant.value: variant for variant in (Variant.FULL, Variant.GREY)}
 
@@ -28,6 +31,7 @@ REVEALED = {variant.value: variant for variant in (Variant.FULL, Variant.GREY)}
 @require_safe
 def overview(request: PersonRequest) -> HttpResponse:
     """What waits for this person."""
+    request.session.pop(CHOSEN_QUEUE, None)
     lines = desk.lines(request.user)
     context = {
         "lines": lines,
@@ -85,7 +89,7 @@ def renew(request: PersonRequest, pk: int) -> HttpResponse:
         ends = queue.heartbeat(pk, form.cleaned_data["token"], request.user)
     except LeaseLost as error:
         return JsonResponse({"lost": str(error)}, status=409)
-    return JsonResponse({"lease_expires_at": ends.isoformat()})
+    return JsonResponse({"lease_expires_at": ends.isoformat(), "seconds_left": desk.seconds_until(ends)})
 
 
 @only(*REVIEWS)
@@ -137,13 +141,15 @@ def undo(request: PersonRequest) -> HttpResponse:
 
 
 def _wanted_queue(request: PersonRequest) -> ReviewQueue | None:
-    wanted = request.GET.get("queue", "")
-    if not wanted:
-        return None
-    for each in desk.queues(request.user):
-        if str(each.pk) == wanted:
-            return each
-    raise Http404
+    """The queue asked for, or the one started before; 404 for one that is not the person's."""
+    asked = request.GET.get("queue", "")
+    wanted = asked or request.session.get(CHOSEN_QUEUE, "")
+    found = next((each for each in desk.queues(request.user) if str(each.pk) == wanted), None)
+    if asked and found is None:
+        raise Http404
+    if asked:
+        request.session[CHOSEN_QUEUE] = asked
+    return found
 
 
 def _answer(request: PersonRequest, pk: int) -> HttpResponse:
@@ -194,6 +200,7 @@ def _page(
         "form": form,
         "errors": form.errors if status != 200 else {},
         "ends": ends,
+        "seconds_left": desk.seconds_until(ends),
         "evidence": machine,
         "chooser": chooser(machine),
         "others": desk.others(seat),

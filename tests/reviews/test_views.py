@@ -178,6 +178,19 @@ def test_next_stays_in_the_queue_that_was_asked_for(reviewer: Client, world: Wor
     assert desk.held(world.reviewer).get().loop == wanted
 
 
+def test_the_items_after_the_first_come_from_the_chosen_queue_too(reviewer: Client, world: World, loop: HumanLoop):
+    other = made.flow(world.acme, (world.reviewer,), name="second", line="second line")
+    wanted = {made.loop(other).pk, made.loop(other).pk}
+    reviewer.get(f"/review/next?queue={other.queue_id}")
+    first = desk.held(world.reviewer).get()
+    reviewer.post(url(first, "skip"), {"token": first.token, "reason": "other"})
+    reviewer.get("/review/next")
+    assert {first.loop_id, desk.held(world.reviewer).get().loop_id} == wanted
+    reviewer.get("/review/")
+    reviewer.get("/review/next")
+    assert reviewer.session.get("review_queue") is None, "the overview starts from all queues again"
+
+
 @pytest.mark.parametrize("wanted", ["0", "abc", "9" * 40, "\0"])
 def test_next_knows_no_other_queues(reviewer: Client, loop: HumanLoop, wanted: str):
     assert reviewer.get("/review/next", {"queue": wanted}).status_code == 404
@@ -504,7 +517,8 @@ def test_the_page_renews_its_lease(reviewer: Client, seat: ReviewTask):
     answered = reviewer.post(url(seat, "renew"), {"token": seat.token})
     seat.refresh_from_db()
     assert seat.lease_expires_at
-    assert answered.json() == {"lease_expires_at": seat.lease_expires_at.isoformat()}
+    assert answered.json()["lease_expires_at"] == seat.lease_expires_at.isoformat()
+    assert 595 < answered.json()["seconds_left"] <= 600
     assert seat.lease_expires_at > timezone.now()
 
 
