@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from django import forms
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from moderation import taxonomy
@@ -33,10 +35,13 @@ class _AnswerForm(SeatForm):
 
     decision = forms.UUIDField(widget=forms.HiddenInput)
     seconds = forms.FloatField(required=False, widget=forms.HiddenInput)
+    seen_at: datetime | None = None
 
     def _seconds(self) -> float:
-        """The time that the page counted; 0 without it."""
+        """The time that the page counted; without scripts, since the item was first seen."""
         seconds: float | None = self.cleaned_data.get("seconds")
+        if seconds is None and self.seen_at:
+            seconds = (timezone.now() - self.seen_at).total_seconds()
         return max(seconds or 0.0, 0.0)
 
 
@@ -99,7 +104,9 @@ def form_for(seat: ReviewTask, data: Mapping[str, Any] | None = None, before: Ma
     """The form that fits the seat's loop: with what was sent, or new with what the person said before."""
     kind = FreeForm if seat.loop.flow.is_custom else LabelsForm
     if data is not None:
-        return kind(data)
+        sent = kind(data)
+        sent.seen_at = seat.opened_at
+        return sent
     initial: dict[str, Any] = {"token": seat.token, "decision": uuid4(), **(before or {})}
     if kind is FreeForm and "answer" in initial:
         initial["answer"] = _as_text(initial["answer"])

@@ -43,7 +43,8 @@ class GroundTruthAdmin(ReadOnly[GroundTruth]):
             raise Http404
         accounts = Account.objects.all() if user.is_superuser else Account.objects.filter(pk=user.account_id)
         account = get_object_or_404(accounts, pk=request.POST.get("account", user.account_id))
-        name = f"ground-truth-{account.pk}-{timezone.now():%Y%m%d-%H%M%S}.{fmt}.jsonl"
+        what = "truth" if fmt == ground_truth.JSON_LINES else fmt
+        name = f"ground-{what}-{account.pk}-{timezone.now():%Y%m%d-%H%M%S}.jsonl"
         return StreamingHttpResponse(
             ground_truth.export(account, fmt),
             content_type="application/jsonl; charset=utf-8",
