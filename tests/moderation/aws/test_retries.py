@@ -43,7 +43,7 @@ RETRIES: list[Any] = [{"mode": "legacy", "max_attempts": 4}, {"mode": "standard"
 
 def patient(url: str, issued: IssuedKey, retries: Any = RETRIES[1]) -> RekognitionClient:
     """A client that tries again, as they all do unless told not to."""
-    return rekognition(url, issued, config=Config(retries=retries))
+    return rekognition(url, issued, config=Config(retries=retries, read_timeout=30))
 
 
 # --- lost answers -----------------------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ def engine_that(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Callable
 
 
 def test_what_failed_is_tried_anew(live_server: LiveServer, world: World, engine_that: Any) -> None:
-    moods: list[Exception] = [EngineOutOfMemory("engine_out_of_memory", "It cannot.")] * 2
+    moods: list[Exception] = [EngineOutOfMemory("It cannot."), EngineOutOfMemory("It cannot.")]
 
     def moody() -> None:
         if moods:
@@ -252,7 +252,7 @@ def test_patience_has_an_end(world: World) -> None:
     assert (caught.value.code, caught.value.status) == ("ThrottlingException", 500)
 
 
-# --- how long -----------------------------------------------------------------------------------------------------------
+# --- how long ---------------------------------------------------------------------------------------------------------
 
 
 def test_keys_are_kept_for_a_quarter_of_an_hour(live_server: LiveServer, world: World) -> None:
