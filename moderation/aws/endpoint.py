@@ -147,6 +147,8 @@ class _Exchange:
     def _respond(self, service: Service, status: int, body: bytes) -> HttpResponse:
         response = HttpResponse(body, status=status, content_type=service.content_type)
         response["x-amzn-RequestId"] = self.request_id
+        # No middleware adds it; without it the web server would send the answer in chunks.
+        response["Content-Length"] = str(len(body))
         return response
 
 

@@ -55,7 +55,7 @@ def client_for(live_server: LiveServer) -> ClientFor:
 
 
 @pytest.fixture
-def client(client_for: ClientFor, world: World) -> RekognitionClient:
+def acme(client_for: ClientFor, world: World) -> RekognitionClient:
     """A client with Acme's own key."""
     return client_for(world.key)
 

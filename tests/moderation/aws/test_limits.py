@@ -50,12 +50,12 @@ def test_they_are_off_by_default() -> None:
 
 
 def test_every_request_of_an_account_counts(
-    client: RekognitionClient, client_for: ClientFor, world: World, settings: Settings
+    acme: RekognitionClient, client_for: ClientFor, world: World, settings: Settings
 ) -> None:
     settings.AWS_RATE = "3/day"
     for _ in range(3):
-        refusal(client, media.gif())  # what is refused for other reasons has been a request too
-    assert refusal(client, media.picture()) == SLOW_DOWN
+        refusal(acme, media.gif())  # what is refused for other reasons has been a request too
+    assert refusal(acme, media.picture()) == SLOW_DOWN
     assert refusal(client_for(world.admin_key), media.picture()) == SLOW_DOWN
     client_for(world.outsider_key).detect_moderation_labels(Image={"Bytes": media.picture()})
 
@@ -67,15 +67,15 @@ def test_who_is_not_let_in_uses_nothing_up(client_for: ClientFor, world: World, 
     client_for(world.key).detect_moderation_labels(Image={"Bytes": media.picture()})
 
 
-def test_pictures_have_a_rate_of_their_own(client: RekognitionClient, settings: Settings) -> None:
+def test_pictures_have_a_rate_of_their_own(acme: RekognitionClient, settings: Settings) -> None:
     settings.AWS_DETECT_RATE = "2/day"
     for _ in range(2):
-        client.detect_moderation_labels(Image={"Bytes": media.picture()})
-    assert refusal(client, media.picture()) == EXCEEDED
+        acme.detect_moderation_labels(Image={"Bytes": media.picture()})
+    assert refusal(acme, media.picture()) == EXCEEDED
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
-        client.list_tags_for_resource(ResourceArn="arn:aws:rekognition:us-east-1:111111111111:project/p/1")
-    with pytest.raises(client.exceptions.ProvisionedThroughputExceededException):
-        client.detect_moderation_labels(Image={"Bytes": media.picture()})
+        acme.list_tags_for_resource(ResourceArn="arn:aws:rekognition:us-east-1:111111111111:project/p/1")
+    with pytest.raises(acme.exceptions.ProvisionedThroughputExceededException):
+        acme.detect_moderation_labels(Image={"Bytes": media.picture()})
 
 
 def test_the_other_services_say_it_in_their_own_way(live_server: Any, world: World, settings: Settings) -> None:
@@ -115,13 +115,13 @@ def test_a_rate_that_is_none(settings: Settings, rate: str) -> None:
 
 
 def test_without_valkey_there_is_no_limit_but_a_line_in_the_log(
-    client: RekognitionClient, settings: Settings, caplog: pytest.LogCaptureFixture
+    acme: RekognitionClient, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.AWS_RATE = settings.AWS_DETECT_RATE = "1/day"
     settings.REDIS_URL = "redis://127.0.0.1:9/0"
     with caplog.at_level(logging.WARNING, "moderation.aws.limits"):
         for _ in range(3):
-            client.detect_moderation_labels(Image={"Bytes": media.picture()})
+            acme.detect_moderation_labels(Image={"Bytes": media.picture()})
     assert caplog.text.count("the rate limits are off: Valkey does not answer") == 1  # not one for every request
 
 
@@ -176,15 +176,15 @@ def test_processes_share_one_count_of_open_loops(bounded: WebServer, world: Worl
     assert HumanLoop.objects.open().count() == 3
 
 
-def test_the_quotas_error_has_its_members(client: RekognitionClient, world: World, settings: Settings) -> None:
+def test_the_quotas_error_has_its_members(acme: RekognitionClient, world: World, settings: Settings) -> None:
     settings.MAX_OPEN_LOOPS = 1
     flow(world.acme)
-    client.detect_moderation_labels(Image={"Bytes": media.picture("Weapons", 70)}, HumanLoopConfig=CONFIG)
+    acme.detect_moderation_labels(Image={"Bytes": media.picture("Weapons", 70)}, HumanLoopConfig=CONFIG)
     again: Any = {**CONFIG, "HumanLoopName": "loop-2"}
-    with pytest.raises(client.exceptions.HumanLoopQuotaExceededException) as caught:
-        client.detect_moderation_labels(Image={"Bytes": media.picture("Weapons", 70)}, HumanLoopConfig=again)
+    with pytest.raises(acme.exceptions.HumanLoopQuotaExceededException) as caught:
+        acme.detect_moderation_labels(Image={"Bytes": media.picture("Weapons", 70)}, HumanLoopConfig=again)
     response: Any = caught.value.response
     told = {name: response[name] for name in ("ResourceType", "QuotaCode", "ServiceCode")}
     assert told == {"ResourceType": "HumanLoop", "QuotaCode": "concurrent-human-loops", "ServiceCode": "sagemaker"}
     # The same input under the first name is no further loop.
-    client.detect_moderation_labels(Image={"Bytes": media.picture("Weapons", 70)}, HumanLoopConfig=CONFIG)
+    acme.detect_moderation_labels(Image={"Bytes": media.picture("Weapons", 70)}, HumanLoopConfig=CONFIG)

@@ -31,8 +31,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 # --- answers ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_label_comes_with_its_ancestors(client):
-    response = client.detect_moderation_labels(Image={"Bytes": media.picture("Blood & Gore", 87)})
+def test_a_label_comes_with_its_ancestors(acme):
+    response = acme.detect_moderation_labels(Image={"Bytes": media.picture("Blood & Gore", 87)})
     confidence = response["ModerationLabels"][0]["Confidence"]
     assert confidence == pytest.approx(87, abs=1.5)
     assert confidence == float(np.float32(confidence))
@@ -51,41 +51,41 @@ def test_a_label_comes_with_its_ancestors(client):
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG"])
-def test_a_clean_picture_has_no_labels(client, format):
-    response = client.detect_moderation_labels(Image={"Bytes": media.picture(format=format)})
+def test_a_clean_picture_has_no_labels(acme, format):
+    response = acme.detect_moderation_labels(Image={"Bytes": media.picture(format=format)})
     assert (response["ModerationLabels"], response["ContentTypes"]) == ([], [])
 
 
-def test_content_types(client):
-    response = client.detect_moderation_labels(Image={"Bytes": media.picture("Weapons", 90, illustrated=True)})
+def test_content_types(acme):
+    response = acme.detect_moderation_labels(Image={"Bytes": media.picture("Weapons", 90, illustrated=True)})
     [found] = response["ContentTypes"]
     assert found["Name"] == "Illustrated"
     assert found["Confidence"] == pytest.approx(90, abs=1.5)
 
 
-def test_min_confidence_is_at_least_and_fifty_by_default(client):
+def test_min_confidence_is_at_least_and_fifty_by_default(acme):
     unsure, sure = media.picture("Weapons", 40), media.picture("Weapons", 60)
-    assert named(client.detect_moderation_labels(Image={"Bytes": unsure})) == []
-    found = client.detect_moderation_labels(Image={"Bytes": unsure}, MinConfidence=0)
+    assert named(acme.detect_moderation_labels(Image={"Bytes": unsure})) == []
+    found = acme.detect_moderation_labels(Image={"Bytes": unsure}, MinConfidence=0)
     assert named(found) == ["Weapons", "Violence"]
-    exactly = client.detect_moderation_labels(Image={"Bytes": sure})["ModerationLabels"][0]["Confidence"]
+    exactly = acme.detect_moderation_labels(Image={"Bytes": sure})["ModerationLabels"][0]["Confidence"]
     for above, expected in ((-1, 2), (1, 0)):
-        response = client.detect_moderation_labels(Image={"Bytes": sure}, MinConfidence=exactly + above)
+        response = acme.detect_moderation_labels(Image={"Bytes": sure}, MinConfidence=exactly + above)
         assert len(response["ModerationLabels"]) == expected
-    assert named(client.detect_moderation_labels(Image={"Bytes": sure}, MinConfidence=100)) == []
+    assert named(acme.detect_moderation_labels(Image={"Bytes": sure}, MinConfidence=100)) == []
 
 
-def test_the_same_picture_has_the_same_answer(client):
-    answers = [client.detect_moderation_labels(Image={"Bytes": media.picture("Weapons")}) for _ in range(2)]
+def test_the_same_picture_has_the_same_answer(acme):
+    answers = [acme.detect_moderation_labels(Image={"Bytes": media.picture("Weapons")}) for _ in range(2)]
     for answer in answers:
         del answer["ResponseMetadata"]
     assert answers[0] == answers[1]
 
 
-def test_several_at_once(client):
+def test_several_at_once(acme):
     pictures = [media.picture("Weapons", 60 + number) for number in range(12)]
     with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(lambda data: client.detect_moderation_labels(Image={"Bytes": data}), pictures))
+        answers = list(pool.map(lambda data: acme.detect_moderation_labels(Image={"Bytes": data}), pictures))
     found = [answer["ModerationLabels"][0]["Confidence"] for answer in answers]
     assert found == sorted(found)
     assert found[-1] - found[0] == pytest.approx(11, abs=1)
@@ -122,9 +122,9 @@ def test_chains_stand_by_falling_confidence_and_no_label_twice():
 # --- what is written down ---------------------------------------------------------------------------------------------
 
 
-def test_the_call_is_a_submission_whose_picture_is_let_go(client, world):
+def test_the_call_is_a_submission_whose_picture_is_let_go(acme, world):
     data = media.picture("Alcoholic Beverages", 95)
-    client.detect_moderation_labels(Image={"Bytes": data})
+    acme.detect_moderation_labels(Image={"Bytes": data})
     submission = Submission.objects.get()
     assert (submission.account_id, submission.source, submission.access_key) == (ACME, "aws", world.key.key)
     assert submission.blob is None
@@ -137,10 +137,10 @@ def test_the_call_is_a_submission_whose_picture_is_let_go(client, world):
     assert world.key.key.last_used_at is not None
 
 
-def test_the_picture_is_kept_where_the_installation_says_so(client, settings):
+def test_the_picture_is_kept_where_the_installation_says_so(acme, settings):
     settings.KEEP_SYNCHRONOUS_IMAGES = True
     data = media.picture()
-    client.detect_moderation_labels(Image={"Bytes": data})
+    acme.detect_moderation_labels(Image={"Bytes": data})
     blob = Submission.objects.get().blob
     assert blob is not None
     assert blob.read() == data
@@ -149,26 +149,26 @@ def test_the_picture_is_kept_where_the_installation_says_so(client, settings):
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 
-def test_more_than_five_mebibytes(client):
+def test_more_than_five_mebibytes(acme):
     size = 5_242_881
-    assert refusal(client, bytes(size)) == (
+    assert refusal(acme, bytes(size)) == (
         "ValidationException",
         f"1 validation error detected: Value 'java.nio.HeapByteBuffer[pos=0 lim={size} cap={size}]' at 'image.bytes' "
         "failed to satisfy constraint: Member must have length less than or equal to 5242880",
     )
-    assert refusal(client, bytes(10_000_000))[0] == "ValidationException"
+    assert refusal(acme, bytes(10_000_000))[0] == "ValidationException"
 
 
-def test_a_side_of_more_than_ten_thousand_pixels(client):
+def test_a_side_of_more_than_ten_thousand_pixels(acme):
     data = media.encode(Image.new("RGB", (10_800, 60), "teal"), "PNG")
     message = "Input image dimensions 10800 x 60 exceed maximum dimension size of 10000 pixels"
-    assert refusal(client, data) == ("ImageTooLargeException", message)
+    assert refusal(acme, data) == ("ImageTooLargeException", message)
     bomb = "Input image dimensions 30000 x 30000 exceed maximum dimension size of 10000 pixels"
-    assert refusal(client, media.png_bomb()) == ("ImageTooLargeException", bomb)
+    assert refusal(acme, media.png_bomb()) == ("ImageTooLargeException", bomb)
 
 
-def test_too_small(client):
-    code, message = refusal(client, media.tiny())
+def test_too_small(acme):
+    code, message = refusal(acme, media.tiny())
     assert code == "InvalidParameterException"
     assert message.startswith("Request has invalid parameters. ")
     assert "1 x 1" in message
@@ -189,8 +189,8 @@ def test_too_small(client):
     ],
     ids=["gif", "webp", "zip", "cut jpeg", "cut png", "nul", "jpeg start", "png start", "svg"],
 )
-def test_what_is_no_jpeg_or_png(client, data):
-    code, message = refusal(client, data)
+def test_what_is_no_jpeg_or_png(acme, data):
+    code, message = refusal(acme, data)
     assert code == "InvalidImageFormatException"
     assert message.startswith("Request has invalid image format")
     assert "base64" not in message
@@ -205,20 +205,20 @@ def test_what_is_no_jpeg_or_png(client, data):
     ],
     ids=["jpeg", "png", "data url"],
 )
-def test_a_picture_encoded_twice_gets_a_hint(client, data):
-    code, message = refusal(client, data)
+def test_a_picture_encoded_twice_gets_a_hint(acme, data):
+    code, message = refusal(acme, data)
     assert code == "InvalidImageFormatException"
     assert message.startswith("Request has invalid image format")
     assert "base64 text" in message
 
 
-def test_a_picture_must_come_in_one_way(client):
+def test_a_picture_must_come_in_one_way(acme):
     s3_object = {"S3Object": {"Bucket": "bucket", "Name": "photo.jpg"}}
     for image in ({}, {"Bytes": media.picture(), **s3_object}):
-        code, message = refusal(client, image)
+        code, message = refusal(acme, image)
         assert code == "InvalidParameterException"
         assert message.startswith("Request has invalid parameters")
-    assert refusal(client, s3_object) == (
+    assert refusal(acme, s3_object) == (
         "InvalidS3ObjectException",
         "Unable to get object metadata from S3. Check object key, region and/or access permissions.",
     )
@@ -240,20 +240,20 @@ def test_constraints_that_clients_do_not_check(client_for, world):
         client.detect_moderation_labels()
 
 
-def test_no_adapter_exists(client):
+def test_no_adapter_exists(acme):
     arn = f"arn:aws:rekognition:us-east-1:{ACME}:project/p/version/v/1700000000000"
-    assert refusal(client, media.picture(), ProjectVersion=arn)[0] == "ResourceNotFoundException"
+    assert refusal(acme, media.picture(), ProjectVersion=arn)[0] == "ResourceNotFoundException"
 
 
-def test_a_refused_picture_leaves_nothing_behind(client):
+def test_a_refused_picture_leaves_nothing_behind(acme):
     for data in (media.gif(), media.tiny(), media.truncated()):
-        refusal(client, data)
+        refusal(acme, data)
     assert not Submission.objects.exists()
 
 
-def test_modelled_errors_are_classes_of_the_client(client):
-    with pytest.raises(client.exceptions.InvalidImageFormatException):
-        client.detect_moderation_labels(Image={"Bytes": media.gif()})
+def test_modelled_errors_are_classes_of_the_client(acme):
+    with pytest.raises(acme.exceptions.InvalidImageFormatException):
+        acme.detect_moderation_labels(Image={"Bytes": media.gif()})
 
 
 def test_who_is_not_let_in(client_for, world):
@@ -280,14 +280,14 @@ def test_a_persons_key_may_only_what_the_person_may(client_for, world):
     assert refusal(client_for(world.reviewer_key), media.picture())[0] == "AccessDeniedException"
 
 
-def test_limits_of_the_installation(client, settings):
+def test_limits_of_the_installation(acme, settings):
     settings.IMAGE_MAX_PIXELS = 10_000
-    assert refusal(client, media.picture()) == (
+    assert refusal(acme, media.picture()) == (
         "ImageTooLargeException",
         "Image size is too large. The picture is 320 x 240 pixels; width times height may not exceed 10000.",
     )
     settings.UPLOAD_MAX_BYTES = 1000
-    code, message = refusal(client, media.picture())
+    code, message = refusal(acme, media.picture())
     assert code == "ImageTooLargeException"
     assert message.startswith("Image size is too large. ")
 
@@ -312,11 +312,11 @@ def test_refused_review_requests_in_rekognitions_words(error, code):
     assert (told.members != {}) is (code == "HumanLoopQuotaExceededException")
 
 
-def test_a_loop_begins_where_the_conditions_hold_and_a_replay_makes_no_second(client, world):
+def test_a_loop_begins_where_the_conditions_hold_and_a_replay_makes_no_second(acme, world):
     flow(world.acme)
     unsure = media.picture("Weapons", 70)
     for _ in range(2):
-        output = client.detect_moderation_labels(Image={"Bytes": unsure}, HumanLoopConfig=CONFIG)[
+        output = acme.detect_moderation_labels(Image={"Bytes": unsure}, HumanLoopConfig=CONFIG)[
             "HumanLoopActivationOutput"
         ]
         assert output["HumanLoopArn"] == f"arn:aws:sagemaker:us-east-1:{ACME}:human-loop/loop-1"
@@ -325,13 +325,13 @@ def test_a_loop_begins_where_the_conditions_hold_and_a_replay_makes_no_second(cl
         assert condition["EvaluationResult"] is True
     assert HumanLoop.objects.count() == 1
     other = media.picture("Weapons", 70, seed=1)
-    assert refusal(client, other, HumanLoopConfig=CONFIG)[0] == "InvalidParameterException"
+    assert refusal(acme, other, HumanLoopConfig=CONFIG)[0] == "InvalidParameterException"
 
 
-def test_no_loop_begins_where_the_conditions_do_not_hold(client, world):
+def test_no_loop_begins_where_the_conditions_do_not_hold(acme, world):
     flow(world.acme)
     sure = media.picture("Weapons", 98)
-    output = client.detect_moderation_labels(Image={"Bytes": sure}, HumanLoopConfig=CONFIG)["HumanLoopActivationOutput"]
+    output = acme.detect_moderation_labels(Image={"Bytes": sure}, HumanLoopConfig=CONFIG)["HumanLoopActivationOutput"]
     assert output.keys() == {"HumanLoopActivationConditionsEvaluationResults"}
     [condition] = json.loads(output["HumanLoopActivationConditionsEvaluationResults"])["Conditions"]
     assert condition["EvaluationResult"] is False
@@ -347,9 +347,9 @@ def test_no_loop_begins_where_the_conditions_do_not_hold(client, world):
         "x",
     ],
 )
-def test_flow_definitions_that_do_not_exist_for_the_caller(client, world, arn):
+def test_flow_definitions_that_do_not_exist_for_the_caller(acme, world, arn):
     flow(world.globex)
-    code, _ = refusal(client, media.picture("Weapons"), HumanLoopConfig={**CONFIG, "FlowDefinitionArn": arn})
+    code, _ = refusal(acme, media.picture("Weapons"), HumanLoopConfig={**CONFIG, "FlowDefinitionArn": arn})
     assert code == "ResourceNotFoundException"
     assert not Submission.objects.exists()
 

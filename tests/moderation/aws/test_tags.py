@@ -40,8 +40,8 @@ def refusal(operation: str, client: RekognitionClient, arn: str) -> tuple[str, s
 @pytest.mark.parametrize(
     "arn", [PROJECT, VERSION, PROJECT.replace(ACME, GLOBEX), PROJECT.replace("us-east-1", "eu-west-1")]
 )
-def test_no_project_exists(client: RekognitionClient, operation: str, arn: str) -> None:
-    assert refusal(operation, client, arn) == ("ResourceNotFoundException", f"The resource {arn} does not exist.")
+def test_no_project_exists(acme: RekognitionClient, operation: str, arn: str) -> None:
+    assert refusal(operation, acme, arn) == ("ResourceNotFoundException", f"The resource {arn} does not exist.")
 
 
 @pytest.mark.parametrize("operation", CALLS)
@@ -54,8 +54,8 @@ def test_no_project_exists(client: RekognitionClient, operation: str, arn: str) 
         "a text of twenty letters",
     ],
 )
-def test_what_is_no_projects_arn(client: RekognitionClient, operation: str, arn: str) -> None:
-    code, message = refusal(operation, client, arn)
+def test_what_is_no_projects_arn(acme: RekognitionClient, operation: str, arn: str) -> None:
+    code, message = refusal(operation, acme, arn)
     assert code == "InvalidParameterException"
     assert message.startswith("Request has invalid parameters")
 

@@ -163,12 +163,12 @@ def test_conditions_in_either_taxonomys_names_fire(old_client: RekognitionClient
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("taxonomy", ["7.0", "6.1"])
 def test_old_names_fire_for_every_account_and_hold_back_where_they_should(
-    client: RekognitionClient, world: World, taxonomy: str
+    acme: RekognitionClient, world: World, taxonomy: str
 ) -> None:
     world.acme.taxonomy = taxonomy
     world.acme.save()
     flow(world.acme, below=90, label="Tobacco")
     for label, begins in (("Smoking", True), ("Weapons", False)):
         config: Any = {**CONFIG, "HumanLoopName": label.lower()}
-        answer = client.detect_moderation_labels(Image={"Bytes": media.picture(label, 70)}, HumanLoopConfig=config)
+        answer = acme.detect_moderation_labels(Image={"Bytes": media.picture(label, 70)}, HumanLoopConfig=config)
         assert ("HumanLoopArn" in answer["HumanLoopActivationOutput"]) is begins
