@@ -1,4 +1,4 @@
-"""What a real web server sends back when things go wrong: JSON, a request id, the right date, never a redirect or HTML."""
+"""What a real web server sends when things go wrong: JSON, a request id, the right date, no redirect, no HTML."""
 
 import http.client
 import json
@@ -23,7 +23,8 @@ from tests.world import World
 MEBIBYTE = 1024 * 1024
 DETECT = "RekognitionService.DetectModerationLabels"
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# Rows that the web server sees too.
+committed = pytest.mark.django_db(transaction=True)
 
 
 class Answer:
@@ -115,6 +116,7 @@ def test_whatever_is_signed_for_aws_is_answered_here(granian: WebServer, method:
     assert 400 <= send(granian, method, target, AUTHORIZATION).status <= 405
 
 
+@committed
 def test_unknown_operations(granian: WebServer, world: World) -> None:
     for target, status in (
         (f"{DETECT}s", 400),
@@ -131,6 +133,7 @@ def test_unknown_operations(granian: WebServer, world: World) -> None:
     assert (answer.code, answer.status) == ("UnknownOperationException", 404)
 
 
+@committed
 def test_a_host_that_django_does_not_know(granian: WebServer, world: World) -> None:
     """ALLOWED_HOSTS guards links in pages; the signature covers the name here."""
     for headers in ({"Host": "elsewhere.example"}, {"Host": "elsewhere.example", **AUTHORIZATION}):
@@ -143,6 +146,7 @@ def test_a_host_that_django_does_not_know(granian: WebServer, world: World) -> N
 # --- bodies -----------------------------------------------------------------------------------------------------------
 
 
+@committed
 @pytest.mark.parametrize(
     "body", [b"<html>", b"[]", b"null", b'"x"', b"{", b"\xff\xfe", b"[" * 100_000, b'{"Image":' * 50_000, b"NaN", b"\0"]
 )
@@ -157,12 +161,14 @@ def test_forms_and_pages_of_a_browser(granian: WebServer) -> None:
         assert send(granian, "POST", "/", headers, b"a=b").code == "MissingAuthenticationTokenException"
 
 
+@committed
 def test_a_body_that_is_too_large(granian: WebServer, world: World) -> None:
     body = b" " * (20 * MEBIBYTE)
     answer = send(granian, "POST", "/", signed(granian, world.key, body), body)
     assert (answer.code, answer.status) == ("RequestEntityTooLargeException", 413)
 
 
+@committed
 def test_a_picture_that_is_too_large_is_told_in_rekognitions_words(granian: WebServer, world: World) -> None:
     body = json.dumps({"Image": {"Bytes": "A" * (8 * MEBIBYTE)}}).encode()
     answer = send(granian, "POST", "/", signed(granian, world.key, body), body)
@@ -170,12 +176,14 @@ def test_a_picture_that_is_too_large_is_told_in_rekognitions_words(granian: WebS
     assert "less than or equal to 5242880" in answer.body["message"]
 
 
+@committed
 def test_a_body_without_a_length(granian: WebServer, world: World) -> None:
     headers = {**signed(granian, world.key), "Transfer-Encoding": "chunked"}
     answer = send(granian, "POST", "/", headers, b"2\r\n{}\r\n0\r\n\r\n")
     assert (answer.code, answer.status) == ("SerializationException", 411)
 
 
+@committed
 def test_a_client_that_hangs_up_in_the_middle_leaves_the_server_well(granian: WebServer, world: World) -> None:
     headers = signed(granian, world.key, b" " * 1000)
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
@@ -185,6 +193,7 @@ def test_a_client_that_hangs_up_in_the_middle_leaves_the_server_well(granian: We
     assert send(granian, "POST", "/", signed(granian, world.key), b"{}").code == "ValidationException"
 
 
+@committed
 def test_a_client_that_asks_whether_it_may_go_on(granian: WebServer, world: World) -> None:
     headers = {**signed(granian, world.key), "Expect": "100-continue"}
     assert send(granian, "POST", "/", headers, b"{}").code == "ValidationException"
@@ -201,6 +210,7 @@ def broken(world: World) -> Iterator[IssuedKey]:
     yield world.key
 
 
+@committed
 def test_a_fault_of_ours(granian: WebServer, broken: IssuedKey) -> None:
     answer = send(granian, "POST", "/", signed(granian, broken), b"{}")
     assert (answer.code, answer.status) == ("InternalServerError", 500)
@@ -209,6 +219,7 @@ def test_a_fault_of_ours(granian: WebServer, broken: IssuedKey) -> None:
     assert "Traceback" in granian.log.read_text()
 
 
+@committed
 def test_a_fault_of_ours_in_the_runtime(granian: WebServer, broken: IssuedKey) -> None:
     headers = signed(granian, broken, b"", target="", path="/human-loops/a", method="GET", service="sagemaker")
     answer = send(granian, "GET", "/human-loops/a", headers)
@@ -219,6 +230,7 @@ def test_a_fault_of_ours_in_the_runtime(granian: WebServer, broken: IssuedKey) -
 # --- and what goes well -----------------------------------------------------------------------------------------------
 
 
+@committed
 def test_an_answer(granian: WebServer, world: World) -> None:
     answer = send(granian, "POST", "/", signed(granian, world.key, b"{}"), b"{}")
     assert answer.status == 400
