@@ -2,8 +2,8 @@
 
 First over HTTP: a real granian with the fake engine, PostgreSQL and Valkey of its own, and 1, 8 and 32 clients that
 each send the next signed call when the last is answered.  Then in this process: how much CPU each stage of a call
-takes, the stages inside it taken off.  CPU is that of the web server's processes, and of PostgreSQL's apart; the clients
-share the machine, so on a busy one believe the CPU columns, not the clock's.
+takes, the stages inside it taken off.  CPU is that of the web server's processes, and apart from it PostgreSQL's; the
+clients share the machine, so on a busy one believe the CPU columns, not the clock's.
 
 The picture is small, and the default policy approves it: decoding grows with the picture (`--side`), and a human loop
 costs as much again.
