@@ -17,6 +17,7 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from mypy_boto3_rekognition import RekognitionClient
 from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
 
 from moderation.aws import limits
 from moderation.aws.errors import AwsError
@@ -78,7 +79,7 @@ def test_pictures_have_a_rate_of_their_own(acme: RekognitionClient, settings: Se
         acme.detect_moderation_labels(Image={"Bytes": media.picture()})
 
 
-def test_the_other_services_say_it_in_their_own_way(live_server: Any, world: World, settings: Settings) -> None:
+def test_the_other_services_say_it_in_their_own_way(live_server: LiveServer, world: World, settings: Settings) -> None:
     settings.AWS_RATE = "1/day"
     limits.check_requests(world.acme.pk)  # that was the one
     for service, status in (("sagemaker", 400), ("sagemaker-a2i-runtime", 429)):
@@ -174,6 +175,22 @@ def test_processes_share_one_count_of_open_loops(bounded: WebServer, world: Worl
     flow(world.acme)
     assert _codes(bounded, world, 12, with_loops=True) == {"fine": 3, "HumanLoopQuotaExceededException": 9}
     assert HumanLoop.objects.open().count() == 3
+
+
+def test_the_same_loop_asked_for_at_once_is_one(live_server: LiveServer, world: World, settings: Settings) -> None:
+    """The bound is on loops, not on those who ask for them."""
+    settings.MAX_OPEN_LOOPS = 1
+    flow(world.acme)
+    data = media.picture("Weapons", 70)
+
+    def call(_: int) -> str | None:
+        client = rekognition(live_server.url, world.key)
+        answer = client.detect_moderation_labels(Image={"Bytes": data}, HumanLoopConfig=CONFIG)
+        return answer["HumanLoopActivationOutput"].get("HumanLoopArn")
+
+    with ThreadPoolExecutor(6) as pool:
+        assert len(set(pool.map(call, range(6)))) == 1
+    assert HumanLoop.objects.count() == 1
 
 
 def test_the_quotas_error_has_its_members(acme: RekognitionClient, world: World, settings: Settings) -> None:

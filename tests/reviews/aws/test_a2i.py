@@ -379,7 +379,7 @@ def five(a2i, flow, sagemaker):
     """Five loops, begun a day apart from 2026-01-01 on, and one of another flow definition."""
     for day in range(1, 6):
         start(a2i, f"loop-{day}", {"day": day})
-        created = datetime(2026, 1, day, 12, 0, 0, 123_900, tzinfo=UTC)
+        created = datetime(2026, 1, day, 12, 0, 0, 123_000 if day == 4 else 123_900, tzinfo=UTC)
         HumanLoop.objects.filter(name=f"loop-{day}").update(created_at=created)
     start(a2i, "other", flow=make_flow(sagemaker, "other"))
     return a2i
@@ -406,6 +406,9 @@ def test_by_time_of_creation(five):
     assert listed(CreationTimeAfter=third + timedelta(microseconds=1)) == ["loop-5", "loop-4"]
     assert listed(CreationTimeBefore=third) == ["loop-2", "loop-1"]
     assert listed(CreationTimeBefore=third + timedelta(microseconds=1)) == ["loop-3", "loop-2", "loop-1"]
+    fourth = third + timedelta(days=1)
+    assert listed(CreationTimeAfter=fourth) == ["loop-5", "loop-4"]
+    assert listed(CreationTimeBefore=fourth) == ["loop-3", "loop-2", "loop-1"]
     assert listed(CreationTimeAfter=datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)) == []
 
 

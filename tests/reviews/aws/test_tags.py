@@ -103,8 +103,8 @@ def test_fifty_at_most_also_side_by_side(sagemaker):
             return False
         return True
 
-    with ThreadPoolExecutor(4) as pool:
-        assert sum(pool.map(add, range(4))) == 1
+    with ThreadPoolExecutor(12) as pool:
+        assert sum(pool.map(add, range(24))) == 1
 
 
 def test_there_is_one_page(sagemaker):
