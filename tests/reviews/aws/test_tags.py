@@ -1,9 +1,11 @@
 """Tags on what the control plane holds, by unmodified clients."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError
+from django.db import connection, transaction
 
 from reviews.models import Tag
 from tests.reviews.aws.clients import arn, make_flow, make_team, make_ui, refusal
@@ -93,18 +95,39 @@ def test_fifty_at_most(sagemaker):
     assert len(sagemaker.list_tags(ResourceArn=page)["Tags"]) == 50
 
 
-def test_fifty_at_most_also_side_by_side(sagemaker):
-    page = make_ui(sagemaker, Tags=pairs(**{f"k{number}": "v" for number in range(49)}))
+@pytest.mark.parametrize("resource", [arn("human-task-ui", "page"), arn("workforce", "default")])
+def test_fifty_at_most_also_side_by_side(sagemaker, resource):
+    make_ui(sagemaker)
+    sagemaker.add_tags(ResourceArn=resource, Tags=pairs(**{f"k{number}": "v" for number in range(49)}))
 
     def add(number: int) -> bool:
         try:
-            sagemaker.add_tags(ResourceArn=page, Tags=pairs(**{f"more{number}": "v"}))
+            sagemaker.add_tags(ResourceArn=resource, Tags=pairs(**{f"more{number}": "v"}))
         except ClientError:
             return False
         return True
 
-    with ThreadPoolExecutor(12) as pool:
-        assert sum(pool.map(add, range(24))) == 1
+    with ThreadPoolExecutor(2) as pool:
+        with transaction.atomic(), connection.cursor() as cursor:
+            # Tags can be counted and not be written: both calls come as far as they can before either writes.
+            cursor.execute("LOCK TABLE reviews_tag IN SHARE MODE")
+            added = [pool.submit(add, number) for number in range(2)]
+            wait_for_two(cursor)
+        assert sorted(each.result() for each in added) == [False, True]
+
+
+def wait_for_two(cursor):
+    """Until two connections wait for a lock."""
+    until = time.monotonic() + 20
+    count = 0
+    while count < 2:
+        assert time.monotonic() < until, "nobody waits"
+        time.sleep(0.05)
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        [count] = cursor.fetchone()
 
 
 def test_there_is_one_page(sagemaker):
